@@ -1,0 +1,19 @@
+// A grant: what the caller of a request may see and do. It compiles to a plan node per resource type, which the
+// guarded store (guarded-store.ts) ANDs to everything. https://hl7.org/fhir/R4/security.html
+import { all, type Node } from '../search/plan.js';
+
+export type Permission = 'create' | 'read' | 'update' | 'delete' | 'search';
+
+export interface Grant {
+  /** Who acts, for the audit trail and logs; never a secret. */
+  readonly principal: string;
+  /** Which resources of the type are visible, as a condition over their index rows. */
+  visible(type: string): Node;
+  permits(permission: Permission, type: string): boolean;
+}
+
+/** The server's own work: migrations, reindexing, the worker's bookkeeping. Never the grant of a request. */
+export const SYSTEM: Grant = { principal: 'system', visible: () => all, permits: () => true };
+
+/** Open development mode (`--open`, loopback only): everything, for everyone who can reach the port. */
+export const OPEN: Grant = { principal: 'open', visible: () => all, permits: () => true };

@@ -1,0 +1,208 @@
+// The only JSON parser and writer: it refuses duplicate keys and keeps the lexeme of a number that a double would
+// change (1.00 stays 1.00). https://hl7.org/fhir/R4/json.html, https://hl7.org/fhir/R4/datatypes.html#decimal
+// Surprising why: most bodies are compact JSON, and for those "stringify(parse(text)) is text again" proves, at native
+// speed, that there is neither a duplicate key nor a changed lexeme. Only what differs is read by the careful parser.
+import { randomBytes } from 'node:crypto';
+import { FhirError } from '../errors.js';
+
+/** A number whose lexeme `String(Number(lexeme))` would change. Arithmetic on it works; writeJson emits the lexeme. */
+export class Decimal {
+  constructor(readonly lexeme: string) {}
+  valueOf(): number {
+    return Number(this.lexeme);
+  }
+  toString(): string {
+    return this.lexeme;
+  }
+  toJSON(): string {
+    return decimalMark + this.lexeme;
+  }
+}
+
+export type Json = null | boolean | number | string | Decimal | Json[] | JsonObject;
+export interface JsonObject {
+  [name: string]: Json;
+}
+
+/** Deeper nesting is refused: no FHIR resource comes near it, and everything behind may recurse without fear. */
+export const maxDepth = 200;
+
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Decimal);
+
+export const isNumber = (value: unknown): value is number | Decimal => typeof value === 'number' || value instanceof Decimal;
+
+/** The exact text of a number, as sent. */
+export const lexemeOf = (value: number | Decimal): string => (typeof value === 'number' ? String(value) : value.lexeme);
+
+// toJSON can only answer a string, so a Decimal is written as a marked string that is unquoted afterwards. The mark is
+// secret to the process: no client can send it.
+const decimalMark = `\u0007${randomBytes(9).toString('base64url')}\u0007`;
+const markedDecimal = new RegExp(`"${JSON.stringify(decimalMark).slice(1, -1).replaceAll('\\', '\\\\')}([-+.0-9eE]+)"`, 'g');
+const markInText = JSON.stringify(decimalMark).slice(1, -1);
+
+/** JSON text of the value; `indent` spaces per level where given. */
+export function writeJson(value: Json, indent?: number): string {
+  const text = JSON.stringify(value, undefined, indent);
+  return text.includes(markInText) ? text.replace(markedDecimal, '$1') : text;
+}
+
+/** @throws FhirError `invalid-json` naming what is wrong, with line and column or the path of a repeated key. */
+export function parseJson(input: string | Uint8Array): Json {
+  const text = typeof input === 'string' ? input : decode(input);
+  if (mayNestDeeper(text, maxDepth)) return parseCarefully(text);
+  let value: Json;
+  try {
+    value = JSON.parse(text) as Json;
+  } catch {
+    return parseCarefully(text); // throws with the place
+  }
+  // -0 stringifies as 0, so it too comes out different. Escaped surrogates stringify as they came, so they are looked for.
+  return JSON.stringify(value) === text && !text.includes('\\ud') && !text.includes('"__proto__"') ? value : parseCarefully(text);
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+function decode(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes); // drops a byte order mark
+  } catch (cause) {
+    throw new FhirError('invalid-json', 'The body is not valid UTF-8.', { cause });
+  }
+}
+
+/** Counts brackets without regard to strings: true may be wrong, false is right. */
+function mayNestDeeper(text: string, limit: number): boolean {
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (c === 123 || c === 91) {
+      if (++depth > limit) return true;
+    } else if ((c === 125 || c === 93) && depth > 0) depth--;
+  }
+  return false;
+}
+
+const number = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?/y;
+
+function parseCarefully(text: string): Json {
+  let at = 0;
+  const path: (string | number)[] = [];
+
+  const fail = (what: string): never => {
+    const before = text.slice(0, at);
+    const line = before.split('\n').length;
+    const column = at - before.lastIndexOf('\n');
+    throw new FhirError('invalid-json', `${what} at line ${line}, column ${column}.`);
+  };
+  const blank = (): number => {
+    let c = text.charCodeAt(at);
+    while (c === 32 || c === 10 || c === 13 || c === 9) c = text.charCodeAt(++at);
+    return c;
+  };
+  const string = (): string => {
+    const start = at++;
+    for (;;) {
+      const c = text.charCodeAt(at);
+      if (c === 34) break;
+      if (c === 92) at += 2;
+      else if (c < 32) fail('A string holds a control character that must be escaped');
+      else if (Number.isNaN(c)) fail('A string does not end');
+      else at++;
+    }
+    at++;
+    let value: string;
+    try {
+      value = JSON.parse(text.slice(start, at)) as string;
+    } catch {
+      at = start;
+      return fail('A string holds an escape that JSON does not have');
+    }
+    if (/\p{Surrogate}/u.test(value)) {
+      at = start;
+      fail('A string holds half of a surrogate pair');
+    }
+    return value;
+  };
+  const value = (): Json => {
+    const c = blank();
+    if (c === 123) return object();
+    if (c === 91) return array();
+    if (c === 34) return string();
+    if (c === 45 || (c >= 48 && c <= 57)) {
+      number.lastIndex = at;
+      const lexeme = number.exec(text)?.[0];
+      if (lexeme === undefined) return fail('Not a number');
+      at += lexeme.length;
+      const double = Number(lexeme);
+      return String(double) === lexeme ? double : new Decimal(lexeme);
+    }
+    for (const [word, meaning] of [['true', true], ['false', false], ['null', null]] as const) {
+      if (text.startsWith(word, at)) {
+        at += word.length;
+        return meaning;
+      }
+    }
+    return fail(at >= text.length ? 'The JSON ends too early' : `Unexpected ${JSON.stringify(text[at])}`);
+  };
+  const deeper = (key: string | number): void => {
+    path.push(key);
+    if (path.length > maxDepth) fail(`More than ${maxDepth} levels of nesting`);
+  };
+  const object = (): JsonObject => {
+    const result: JsonObject = {};
+    at++;
+    if (blank() === 125) {
+      at++;
+      return result;
+    }
+    for (;;) {
+      if (blank() !== 34) fail('Expected a property name in double quotes');
+      const name = string();
+      if (Object.hasOwn(result, name)) {
+        throw new FhirError('invalid-json', `The property ${pathText([...path, name])} appears twice.`, { expression: pathText([...path, name]) });
+      }
+      if (blank() !== 58) fail(`Expected ":" after ${JSON.stringify(name)}`);
+      at++;
+      deeper(name);
+      const child = value();
+      path.pop();
+      if (name === '__proto__') fail('The property name __proto__ is not allowed');
+      result[name] = child;
+      const c = blank();
+      at++;
+      if (c === 125) return result;
+      if (c !== 44) {
+        at--;
+        fail('Expected "," or "}"');
+      }
+    }
+  };
+  const array = (): Json[] => {
+    const result: Json[] = [];
+    at++;
+    if (blank() === 93) {
+      at++;
+      return result;
+    }
+    for (;;) {
+      deeper(result.length);
+      result.push(value());
+      path.pop();
+      const c = blank();
+      at++;
+      if (c === 93) return result;
+      if (c !== 44) {
+        at--;
+        fail('Expected "," or "]"');
+      }
+    }
+  };
+
+  const result = value();
+  blank();
+  if (at < text.length) fail(`Unexpected ${JSON.stringify(text[at])} after the end of the JSON`);
+  return result;
+}
+
+const pathText = (path: readonly (string | number)[]): string =>
+  path.map((step, i) => (typeof step === 'number' ? `[${step}]` : i === 0 ? step : `.${step}`)).join('');
