@@ -30,15 +30,20 @@ export const maxDepth = 200;
 export const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Decimal);
 
-export const isNumber = (value: unknown): value is number | Decimal => typeof value === 'number' || value instanceof Decimal;
+export const isNumber = (value: unknown): value is number | Decimal =>
+  typeof value === 'number' || value instanceof Decimal;
 
 /** The exact text of a number, as sent. */
-export const lexemeOf = (value: number | Decimal): string => (typeof value === 'number' ? String(value) : value.lexeme);
+export const lexemeOf = (value: number | Decimal): string =>
+  typeof value === 'number' ? String(value) : value.lexeme;
 
 // toJSON can only answer a string, so a Decimal is written as a marked string that is unquoted afterwards. The mark is
 // secret to the process: no client can send it.
 const decimalMark = `\u0007${randomBytes(9).toString('base64url')}\u0007`;
-const markedDecimal = new RegExp(`"${JSON.stringify(decimalMark).slice(1, -1).replaceAll('\\', '\\\\')}([-+.0-9eE]+)"`, 'g');
+const markedDecimal = new RegExp(
+  `"${JSON.stringify(decimalMark).slice(1, -1).replaceAll('\\', '\\\\')}([-+.0-9eE]+)"`,
+  'g',
+);
 const markInText = JSON.stringify(decimalMark).slice(1, -1);
 
 /** JSON text of the value; `indent` spaces per level where given. */
@@ -58,7 +63,9 @@ export function parseJson(input: string | Uint8Array): Json {
     return parseCarefully(text); // throws with the place
   }
   // -0 stringifies as 0, so it too comes out different. Escaped surrogates stringify as they came, so they are looked for.
-  return JSON.stringify(value) === text && !text.includes('\\ud') && !text.includes('"__proto__"') ? value : parseCarefully(text);
+  return JSON.stringify(value) === text && !text.includes('\\ud') && !text.includes('"__proto__"')
+    ? value
+    : parseCarefully(text);
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -87,6 +94,7 @@ const number = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?/y;
 function parseCarefully(text: string): Json {
   let at = 0;
   const path: (string | number)[] = [];
+  let root: JsonObject | undefined;
 
   const fail = (what: string): never => {
     const before = text.slice(0, at);
@@ -101,15 +109,23 @@ function parseCarefully(text: string): Json {
   };
   const string = (): string => {
     const start = at++;
+    let escapes = false;
+    let surrogates = false;
     for (;;) {
       const c = text.charCodeAt(at);
       if (c === 34) break;
-      if (c === 92) at += 2;
-      else if (c < 32) fail('A string holds a control character that must be escaped');
+      if (c === 92) {
+        escapes = true;
+        at += 2;
+      } else if (c < 32) fail('A string holds a control character that must be escaped');
       else if (Number.isNaN(c)) fail('A string does not end');
-      else at++;
+      else {
+        surrogates ||= c >= 0xd800 && c <= 0xdfff;
+        at++;
+      }
     }
     at++;
+    if (!escapes && !surrogates) return text.slice(start + 1, at - 1);
     let value: string;
     try {
       value = JSON.parse(text.slice(start, at)) as string;
@@ -136,7 +152,11 @@ function parseCarefully(text: string): Json {
       const double = Number(lexeme);
       return String(double) === lexeme ? double : new Decimal(lexeme);
     }
-    for (const [word, meaning] of [['true', true], ['false', false], ['null', null]] as const) {
+    for (const [word, meaning] of [
+      ['true', true],
+      ['false', false],
+      ['null', null],
+    ] as const) {
       if (text.startsWith(word, at)) {
         at += word.length;
         return meaning;
@@ -150,6 +170,7 @@ function parseCarefully(text: string): Json {
   };
   const object = (): JsonObject => {
     const result: JsonObject = {};
+    root ??= result;
     at++;
     if (blank() === 125) {
       at++;
@@ -159,7 +180,11 @@ function parseCarefully(text: string): Json {
       if (blank() !== 34) fail('Expected a property name in double quotes');
       const name = string();
       if (Object.hasOwn(result, name)) {
-        throw new FhirError('invalid-json', `The property ${pathText([...path, name])} appears twice.`, { expression: pathText([...path, name]) });
+        const place = pathText([...path, name]);
+        // As FHIRPath the place starts with the type, where that was read before.
+        const expression =
+          typeof root?.['resourceType'] === 'string' ? `${root['resourceType']}.${place}` : place;
+        throw new FhirError('invalid-json', `The property ${place} appears twice.`, { expression });
       }
       if (blank() !== 58) fail(`Expected ":" after ${JSON.stringify(name)}`);
       at++;
