@@ -1,0 +1,39 @@
+// The exact bytes of a version: what the client sent, with the id, versionId and lastUpdated the server gives.
+// https://hl7.org/fhir/R4/resource.html#Meta. Stored once, sent as they are ever after.
+import { instant } from './ids.js';
+import { isObject, writeJson, type JsonObject } from './json.js';
+import type { Resource } from './resource.js';
+import { sameJson } from './same.js';
+
+export interface Stamp {
+  readonly id: string;
+  readonly version: number;
+  /** Milliseconds since 1970 UTC. */
+  readonly lastUpdated: number;
+}
+
+/** UTF-8 JSON: resourceType, id and meta first, then the rest in the order it came. */
+export function stamp(resource: Resource, { id, version, lastUpdated }: Stamp): Uint8Array {
+  const { resourceType, id: _id, meta, ...rest } = resource;
+  const stamped: JsonObject = {
+    resourceType,
+    id,
+    meta: { versionId: String(version), lastUpdated: instant(lastUpdated), ...unstamped(meta) },
+    ...rest,
+  };
+  return Buffer.from(writeJson(stamped));
+}
+
+/** Whether storing `b` in place of `a` would change nothing but the version's number and time. 1.0 and 1.00 differ. */
+export function sameContent(a: Resource, b: Resource): boolean {
+  const { meta: metaOfA, ...restOfA } = a;
+  const { meta: metaOfB, ...restOfB } = b;
+  return sameJson(unstamped(metaOfA), unstamped(metaOfB), 'lexeme') && sameJson(restOfA, restOfB, 'lexeme');
+}
+
+/** Meta without what the server fills in. */
+function unstamped(meta: unknown): JsonObject {
+  if (!isObject(meta)) return {};
+  const { versionId: _v, lastUpdated: _l, _versionId, _lastUpdated, ...kept } = meta;
+  return kept;
+}
