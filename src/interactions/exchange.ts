@@ -24,4 +24,6 @@ export interface FhirResponse {
   readonly headers: Readonly<Record<string, string>>;
   /** Bytes to be sent as they are, with `content-type` among the headers. */
   readonly body?: Uint8Array | string;
+  /** The route's interaction, for logs and metrics; dispatch sets it. */
+  readonly interaction?: string;
 }
