@@ -1,0 +1,117 @@
+// A FHIR request and a grant become a response: the row is found, the permission judged, the store guarded, the handler
+// run; whatever is thrown becomes an OperationOutcome. Batch entries come through here like requests of their own.
+// https://hl7.org/fhir/R4/http.html
+import type { Grant } from './auth/grant.js';
+import { guarded } from './auth/guarded-store.js';
+import { FhirError } from './errors.js';
+import { resourceTypes } from './fhir/definitions.js';
+import { writeJson } from './fhir/json.js';
+import { outcomeOf } from './fhir/outcome.js';
+import { fhirJson } from './interactions/answer.js';
+import type { Context, Route, Settings } from './interactions/context.js';
+import type { FhirRequest, FhirResponse } from './interactions/exchange.js';
+import { rowsIn } from './interactions/prepare.js';
+import { routes } from './routes.js';
+import type { Store } from './storage/store.js';
+
+export interface DispatchOptions {
+  readonly store: Store;
+  readonly settings: Settings;
+  /** Told of every failure that is the server's own, with the request's id. */
+  readonly onFailure: (error: unknown, requestId: string) => void;
+}
+
+/** The response and what was asked for, for logs and metrics. */
+export type Dispatch = (request: FhirRequest, grant: Grant) => Promise<FhirResponse>;
+
+export function createDispatch({ store, settings, onFailure }: DispatchOptions): Dispatch {
+  const dispatch: Dispatch = async (request, grant) => {
+    try {
+      const { route, type, id, versionId } = routeOf(request);
+      if (route.permission !== undefined && !grant.permits(route.permission, type)) {
+        throw new FhirError('forbidden', `You may not ${route.permission} ${type}.`);
+      }
+      const context: Context = {
+        request,
+        grant,
+        store: guarded(store, grant, version => rowsIn(version, settings)),
+        settings,
+        type,
+        id,
+        versionId,
+        dispatch: inner => dispatch(inner, grant),
+      };
+      return await route.handler(context);
+    } catch (error) {
+      if (!(error instanceof FhirError) || error.status >= 500) onFailure(error, request.id);
+      const { status, headers, outcome } = outcomeOf(error, request.id);
+      return { status, headers: { ...headers, 'content-type': fhirJson }, body: writeJson(outcome) };
+    }
+  };
+  return dispatch;
+}
+
+/** Rows by number of segments, with their patterns split once. */
+const bySize = new Map<number, { readonly route: Route; readonly pattern: readonly string[] }[]>();
+for (const route of routes) {
+  const pattern = route.path === '' ? [] : route.path.split('/');
+  const rows = bySize.get(pattern.length) ?? [];
+  rows.push({ route, pattern });
+  bySize.set(pattern.length, rows);
+}
+
+interface Match {
+  readonly route: Route;
+  readonly type: string;
+  readonly id: string;
+  readonly versionId: string;
+}
+
+/** The row a request means, also for http/ to name it in logs. @throws FhirError `not-found` or `method-not-allowed`. */
+export function routeOf({ method, path }: Pick<FhirRequest, 'method' | 'path'>): Match {
+  const wanted = method === 'HEAD' ? 'GET' : method;
+  const allowed = new Set<string>();
+  for (const { route, pattern } of bySize.get(path.length) ?? []) {
+    const match = matchRow(route, pattern, path);
+    if (match === undefined) continue;
+    if (route.method === wanted) return match;
+    allowed.add(route.method);
+  }
+  if (allowed.size === 0) throw notFound(path);
+  const allow = [...allowed, ...(allowed.has('GET') ? ['HEAD'] : [])].join(', ');
+  throw new FhirError('method-not-allowed', `${method} is not possible here; ${allow} ${allowed.size === 1 ? 'is' : 'are'}.`, { headers: { allow } });
+}
+
+function matchRow(route: Route, pattern: readonly string[], path: readonly string[]): Match | undefined {
+  let type = '';
+  let id = '';
+  let versionId = '';
+  for (let i = 0; i < pattern.length; i++) {
+    const segment = path[i]!;
+    switch (pattern[i]) {
+      case '[type]':
+        if (!resourceTypes().has(segment)) return undefined;
+        type = segment;
+        break;
+      case '[id]':
+        if (segment.startsWith('$') || segment.startsWith('_')) return undefined;
+        id = segment;
+        break;
+      case '[vid]':
+        versionId = segment;
+        break;
+      default:
+        if (pattern[i] !== segment) return undefined;
+    }
+  }
+  return { route, type, id, versionId };
+}
+
+function notFound(path: readonly string[]): FhirError {
+  const [type = '', ...rest] = path;
+  if (/^[A-Z][A-Za-z]*$/.test(type) && !resourceTypes().has(type)) {
+    return new FhirError('not-found', `"${type}" is not a resource type of FHIR R4.`);
+  }
+  const operation = rest.find(segment => segment.startsWith('$')) ?? (type.startsWith('$') ? type : undefined);
+  return new FhirError('not-found', operation === undefined ? 'There is nothing at this address.' : `The operation ${operation} is not here.`);
+}

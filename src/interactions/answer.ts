@@ -1,0 +1,70 @@
+// From a result to a response: status, Location, ETag, Last-Modified and the body that Prefer asks for.
+// https://hl7.org/fhir/R4/http.html#ops
+import type { Issue } from '../errors.js';
+import { instant } from '../fhir/ids.js';
+import { parseJson, writeJson } from '../fhir/json.js';
+import { operationOutcome } from '../fhir/outcome.js';
+import { refKey, type Resource } from '../fhir/resource.js';
+import type { Version } from '../storage/store.js';
+import type { FhirRequest, FhirResponse } from './exchange.js';
+import type { Result } from './prepare.js';
+
+export const fhirJson = 'application/fhir+json; charset=utf-8';
+
+export type Return = 'minimal' | 'representation' | 'OperationOutcome';
+
+/** The `return` preference of the request, if it states one of the three. https://hl7.org/fhir/R4/http.html#ops */
+export function preferredReturn(request: FhirRequest): Return | undefined {
+  const found = /(?:^|[;,\s])return="?(minimal|representation|OperationOutcome)"?/i.exec(request.headers['prefer'] ?? '')?.[1]?.toLowerCase();
+  return found === 'operationoutcome' ? 'OperationOutcome' : (found as Return | undefined);
+}
+
+export const etag = (version: number): string => `W/"${version}"`;
+export const httpDate = (ms: number): string => new Date(ms).toUTCString();
+export const locationOf = (base: string, version: Version): string => `${base}/${refKey(version.ref)}/_history/${version.version}`;
+
+export const versionHeaders = (version: Version): Record<string, string> => ({
+  etag: etag(version.version),
+  'last-modified': httpDate(version.lastUpdated),
+});
+
+/** The response to a write on its own. Without a preference the representation is sent, as most servers do. */
+export function answer(request: FhirRequest, result: Result): FhirResponse {
+  const preferred = preferredReturn(request);
+  const { version } = result;
+  const headers: Record<string, string> = version === undefined ? {} : versionHeaders(version);
+  if (version?.body !== undefined) {
+    const location = locationOf(request.base, version);
+    if (result.status === 201) headers['location'] = location;
+    else headers['content-location'] = location;
+  }
+  if (preferred === 'OperationOutcome' || (version?.body === undefined && result.issues !== undefined)) {
+    const issues: readonly Issue[] = result.issues ?? [{ severity: 'information', code: 'informational', text: described(result) }];
+    return sendResource({ status: result.status === 204 ? 200 : result.status, headers }, operationOutcome(issues), request);
+  }
+  if (version?.body === undefined) return { status: 204, headers };
+  if (preferred === 'minimal') return { status: result.status, headers };
+  return sendBytes({ status: result.status, headers }, version.body, request);
+}
+
+const described = ({ status, version }: Result): string =>
+  version === undefined
+    ? 'Nothing had to be done.'
+    : `${refKey(version.ref)} is ${status === 201 ? 'created as' : version.body === undefined ? 'deleted by' : 'at'} version ${version.version}, ${instant(version.lastUpdated)}.`;
+
+export const isPretty = (request: FhirRequest): boolean => request.query.some(([name, value]) => name === '_pretty' && value === 'true');
+
+/** A resource made for this response. */
+export const sendResource = (head: { status: number; headers?: Record<string, string> }, resource: Resource, request: FhirRequest): FhirResponse => ({
+  status: head.status,
+  headers: { ...head.headers, 'content-type': fhirJson },
+  body: writeJson(resource, isPretty(request) ? 2 : undefined),
+});
+
+/** Stored bytes, passed through unless they are to be pretty. */
+export function sendBytes(head: { status: number; headers: Record<string, string> }, bytes: Uint8Array, request: FhirRequest): FhirResponse {
+  head.headers['content-type'] = fhirJson;
+  return { status: head.status, headers: head.headers, body: isPretty(request) ? pretty(bytes) : bytes };
+}
+
+const pretty = (bytes: Uint8Array): string => writeJson(parseJson(bytes), 2);

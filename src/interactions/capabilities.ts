@@ -1,0 +1,97 @@
+// capabilities: what this server does, told from the routes and the search parameters themselves.
+// https://hl7.org/fhir/R4/http.html#capabilities, https://hl7.org/fhir/R4/capabilitystatement.html
+import { createHash } from 'node:crypto';
+import { FhirError } from '../errors.js';
+import { resourceTypes } from '../fhir/definitions.js';
+import { instant } from '../fhir/ids.js';
+import { writeJson, type JsonObject } from '../fhir/json.js';
+import type { Resource } from '../fhir/resource.js';
+import { searchParametersOf } from '../search/parameters.js';
+import { sendBytes } from './answer.js';
+import type { Context, Route, Settings } from './context.js';
+import type { FhirResponse } from './exchange.js';
+
+/** GET metadata. `mode` is full, normative (the same here) or terminology. */
+export function capabilities(context: Context, routes: readonly Route[]): Promise<FhirResponse> {
+  const { request, settings } = context;
+  const mode = request.query.find(([name]) => name === 'mode')?.[1] ?? 'full';
+  if (!['full', 'normative', 'terminology'].includes(mode)) {
+    throw new FhirError('value', `mode is full, normative or terminology, not "${mode}".`);
+  }
+  const { bytes, etag } = statement(mode === 'terminology' ? 'terminology' : 'full', request.base, settings, routes);
+  if (request.headers['if-none-match'] === etag) return Promise.resolve({ status: 304, headers: { etag } });
+  return Promise.resolve(sendBytes({ status: 200, headers: { etag } }, bytes, request));
+}
+
+/** Statements by base and mode: they do not change while the server runs, and are large. */
+const made = new Map<string, { bytes: Uint8Array; etag: string }>();
+const started = Date.now();
+
+function statement(mode: 'full' | 'terminology', base: string, settings: Settings, routes: readonly Route[]): { bytes: Uint8Array; etag: string } {
+  const key = `${mode} ${base}`;
+  const known = made.get(key);
+  if (known !== undefined) return known;
+  const bytes = Buffer.from(writeJson(mode === 'full' ? capabilityStatement(base, settings, routes) : terminologyCapabilities(base, settings)));
+  const fresh = { bytes, etag: `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"` };
+  if (made.size < 100) made.set(key, fresh);
+  return fresh;
+}
+
+const head = (settings: Settings): JsonObject => ({
+  status: 'active',
+  date: instant(started),
+  kind: 'instance',
+  software: { name: 'Tsela', version: settings.version },
+});
+
+function capabilityStatement(base: string, settings: Settings, routes: readonly Route[]): Resource {
+  const codes = (isType: boolean): JsonObject[] =>
+    [...new Set(routes.filter(route => route.path.startsWith('[type]') === isType).map(route => route.interaction))]
+      .filter(code => code !== 'capabilities' && code !== 'operation')
+      .map(code => ({ code }));
+  const onType = codes(true);
+  // One route serves both kinds of Bundle; the specification lists them apart.
+  const onSystem = [{ code: 'transaction' }, ...codes(false)];
+  const operations = [...new Set(routes.filter(route => route.interaction === 'operation').map(route => route.path.replace(/^.*\$/, '')))]
+    .filter(name => name !== 'expunge' || settings.expunge)
+    .map(name => ({ name, definition: name === 'expunge' ? `${base}/OperationDefinition/expunge` : `http://hl7.org/fhir/OperationDefinition/Resource-${name}` }));
+
+  const resources = [...resourceTypes()].sort().map((type): JsonObject => {
+    const parameters = searchParametersOf(type);
+    const references = parameters.filter(parameter => parameter.type === 'reference').map(parameter => `${type}:${parameter.code}`);
+    return {
+      type,
+      profile: `http://hl7.org/fhir/StructureDefinition/${type}`,
+      interaction: onType,
+      versioning: settings.requireIfMatch ? 'versioned-update' : 'versioned',
+      readHistory: true,
+      updateCreate: settings.clientIds,
+      conditionalCreate: true,
+      conditionalRead: 'full-support',
+      conditionalUpdate: true,
+      conditionalDelete: settings.conditionalDelete === 'off' ? 'not-supported' : settings.conditionalDelete,
+      referencePolicy: settings.referencesMustExist ? ['literal', 'logical', 'enforced'] : ['literal', 'logical'],
+      ...(references.length === 0 ? {} : { searchInclude: references }),
+      searchParam: parameters.map(({ code, type: kind, url }) => ({ name: code, type: kind, ...(url === undefined ? {} : { definition: url }) })),
+      operation: operations,
+    };
+  });
+  return {
+    resourceType: 'CapabilityStatement',
+    ...head(settings),
+    implementation: { description: 'Tsela, a FHIR R4 server', url: base },
+    fhirVersion: '4.0.1',
+    format: ['application/fhir+json', 'json'],
+    patchFormat: ['application/json-patch+json', 'application/fhir+json'],
+    rest: [{ mode: 'server', resource: resources, interaction: onSystem }],
+  };
+}
+
+function terminologyCapabilities(base: string, settings: Settings): Resource {
+  return {
+    resourceType: 'TerminologyCapabilities',
+    ...head(settings),
+    implementation: { description: 'Tsela, a FHIR R4 server', url: base },
+    codeSearch: 'explicit',
+  };
+}

@@ -1,0 +1,57 @@
+// What dispatch hands to an interaction: the request, where it leads, and a store that already knows who asks.
+import type { Grant, Permission } from '../auth/grant.js';
+import type { GuardedStore } from '../auth/guarded-store.js';
+import type { FhirRequest, FhirResponse } from './exchange.js';
+import type { WriteRule } from './write-rule.js';
+
+/** The settings interactions depend on; config.ts has the sentence and the default of each. */
+export interface Settings {
+  /** Absolute bases by which this server is known, the public one first; for recognising its own URLs. */
+  readonly bases: readonly string[];
+  /** IANA zone that dates without a zone are read in. */
+  readonly zone: string;
+  readonly defaultCount: number;
+  readonly maxCount: number;
+  readonly maxBundleEntries: number;
+  /** May a PUT create a resource under an id the client chose? */
+  readonly clientIds: boolean;
+  /** Must literal references on write lead to an existing resource? */
+  readonly referencesMustExist: boolean;
+  /** Must a resource that others refer to stay? */
+  readonly refuseDeleteOfReferenced: boolean;
+  readonly conditionalDelete: 'off' | 'single' | 'multiple';
+  /** Must every update carry If-Match? */
+  readonly requireIfMatch: boolean;
+  readonly expunge: boolean;
+  /** Secret that seals page links; 32 bytes. */
+  readonly cursorKey: Uint8Array;
+  readonly version: string;
+  readonly rules: readonly WriteRule[];
+}
+
+export interface Context {
+  readonly request: FhirRequest;
+  readonly grant: Grant;
+  readonly store: GuardedStore;
+  readonly settings: Settings;
+  /** From the path; '' where the route has none. */
+  readonly type: string;
+  readonly id: string;
+  readonly versionId: string;
+  /** Runs another request under the same grant: batch entries, and the reads of a transaction. */
+  readonly dispatch: (request: FhirRequest) => Promise<FhirResponse>;
+}
+
+export type Handler = (context: Context) => Promise<FhirResponse>;
+
+/** One row of routes.ts. */
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** `[type]`, `[id]` and `[vid]` stand for one segment each. */
+  readonly path: string;
+  /** The specification's code for it, as in CapabilityStatement and logs. */
+  readonly interaction: string;
+  /** What the grant must permit on the type; absent where the handler judges entry by entry. */
+  readonly permission?: Permission;
+  readonly handler: Handler;
+}

@@ -1,0 +1,88 @@
+// search on one type, on several, or on the system, by GET and POST. https://hl7.org/fhir/R4/http.html#search
+import { FhirError, type Issue } from '../errors.js';
+import { pickElements, summarize } from '../fhir/elements.js';
+import { operationOutcome } from '../fhir/outcome.js';
+import { refKey, type Resource } from '../fhir/resource.js';
+import { include } from '../search/include.js';
+import { openCursor, sealCursor } from '../search/page.js';
+import { parseSearch, type SearchRequest } from '../search/parse.js';
+import type { Position } from '../search/plan.js';
+import type { Page, Version } from '../storage/store.js';
+import { sendBytes } from './answer.js';
+import { bundleBytes, type Entry } from './bundle.js';
+import type { Context, Handler } from './context.js';
+import { resourceIn } from './prepare.js';
+
+type Params = readonly (readonly [string, string])[];
+
+/** GET or POST of `[type]`, and of the base with `_type`. */
+export const searchType: Handler = async context => {
+  const { request, store, settings, type, grant } = context;
+  const { params, position } = paramsOf(context);
+  const search = parseSearch({
+    types: type === '' ? [] : [type],
+    params,
+    bases: settings.bases,
+    handling: /(?:^|[;,\s])handling=lenient/.test(request.headers['prefer'] ?? '') ? 'lenient' : 'strict',
+    zone: settings.zone,
+    defaultCount: settings.defaultCount,
+    maxCount: settings.maxCount,
+  });
+  const plan = position === undefined ? search.plan : { ...search.plan, after: position };
+  for (const each of plan.types) {
+    if (!grant.permits('search', each)) throw new FhirError('forbidden', `You may not search ${each}.`);
+  }
+  const counting = search.summary === 'count' || plan.count === 0;
+  const page: Page = counting ? { versions: [], total: await store.count(plan) } : await store.search(plan);
+  const included = page.versions.length === 0 ? [] : await include(store, page.versions, search.includes, { bases: settings.bases });
+
+  const entries: Entry[] = [
+    ...page.versions.map(version => entryOf(request.base, version, 'match', search)),
+    ...included.map(version => entryOf(request.base, version, 'include', search)),
+  ];
+  if (search.ignored.length > 0 && !counting) entries.push({ resource: outcome(search.ignored), search: 'outcome' });
+  const total = page.total;
+  const bytes = bundleBytes({ type: 'searchset', links: linksOf(context, search, page), ...(total === undefined ? {} : { total }) }, entries);
+  return sendBytes({ status: 200, headers: {} }, bytes, request);
+};
+
+const outcome = (issues: readonly Issue[]): Resource => operationOutcome(issues);
+
+/** The parameters of the URL and the form, or those sealed in a page link, and where that page starts. */
+function paramsOf(context: Context): { params: Params; position: Position | undefined } {
+  const { request, settings, type, grant } = context;
+  const given = request.method === 'POST' ? [...request.query, ...formOf(context)] : request.query;
+  const cursor = given.find(([name]) => name === '_cursor')?.[1];
+  if (cursor === undefined) return { params: given, position: undefined };
+  const opened = openCursor(settings.cursorKey, cursor, { grant: grant.principal, path: type });
+  return { params: opened.params, position: opened.position };
+}
+
+const formOf = ({ request }: Context): Params =>
+  request.body === undefined ? [] : [...new URLSearchParams(Buffer.from(request.body).toString())];
+
+function linksOf(context: Context, search: SearchRequest, page: Page): { relation: string; url: string }[] {
+  const { request, settings, type, grant } = context;
+  const base = type === '' ? `${request.base}/` : `${request.base}/${type}`;
+  const url = (params: Params): string => {
+    const query = params.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join('&');
+    return query === '' ? base : `${base}?${query}`;
+  };
+  const links = [{ relation: 'self', url: url(search.understood) }];
+  if (page.next !== undefined) {
+    const cursor = sealCursor(settings.cursorKey, { position: page.next, params: search.understood, grant: grant.principal, path: type });
+    links.push({ relation: 'next', url: url([['_cursor', cursor]]) });
+  }
+  return links;
+}
+
+function entryOf(base: string, version: Version, mode: 'match' | 'include', search: SearchRequest): Entry {
+  return { fullUrl: `${base}/${refKey(version.ref)}`, resource: viewOf(version, search), search: mode };
+}
+
+/** Stored bytes, or what _summary and _elements leave of them. */
+function viewOf(version: Version, { summary, elements }: SearchRequest): Uint8Array | Resource {
+  if (summary === 'true' || summary === 'text' || summary === 'data') return summarize(resourceIn(version), summary);
+  if (elements !== undefined) return pickElements(resourceIn(version), elements);
+  return version.body!;
+}

@@ -1,0 +1,84 @@
+// $meta, $meta-add and $meta-delete: profiles, tags and security labels. https://hl7.org/fhir/R4/resource-operation-meta.html,
+// https://hl7.org/fhir/R4/resource-operation-meta-add.html, https://hl7.org/fhir/R4/resource-operation-meta-delete.html
+// Adding and deleting make a new version like any update: nobody who holds an ETag is told that nothing happened.
+import { FhirError } from '../errors.js';
+import { isObject, type Json, type JsonObject } from '../fhir/json.js';
+import { refKey, type Ref, type Resource } from '../fhir/resource.js';
+import { sendResource } from '../interactions/answer.js';
+import { commit } from '../interactions/commit.js';
+import type { Context, Handler } from '../interactions/context.js';
+import { judgeBy } from '../interactions/judge.js';
+import { checkIfMatch } from '../interactions/precondition.js';
+import { resourceIn, resourceOf, writeOf, type Prepared } from '../interactions/prepare.js';
+import { unstamped } from '../fhir/stamp.js';
+
+/** The three sets within Meta, and what tells their members apart. */
+const sets = ['profile', 'tag', 'security'] as const;
+const keyOf = (member: Json): string => (isObject(member) ? `${String(member['system'] ?? '')}|${String(member['code'] ?? '')}` : String(member));
+const membersOf = (meta: JsonObject, set: string): Json[] => (Array.isArray(meta[set]) ? meta[set] : []);
+
+const metaOf = (resource: Resource): JsonObject => (isObject(resource['meta']) ? resource['meta'] : {});
+
+const returned = (meta: JsonObject): Resource => ({ resourceType: 'Parameters', parameter: [{ name: 'return', valueMeta: meta }] });
+
+async function currentOf(context: Context, ref: Ref): Promise<Resource> {
+  const current = await context.store.read(ref);
+  if (current === undefined) throw new FhirError('not-found', `There is no ${refKey(ref)}.`);
+  if (current.body === undefined) throw new FhirError('gone', `${refKey(ref)} was deleted.`);
+  return resourceIn(current);
+}
+
+export const meta: Handler = async context => {
+  const resource = await currentOf(context, { type: context.type, id: context.id });
+  return sendResource({ status: 200 }, returned(metaOf(resource)), context.request);
+};
+
+type Change = (stored: readonly Json[], given: readonly Json[]) => Json[];
+
+export const metaAdd: Handler = context =>
+  change(context, (stored, given) => {
+    const have = new Set(stored.map(keyOf));
+    return [...stored, ...given.filter(member => !have.has(keyOf(member)))];
+  });
+
+export const metaDelete: Handler = context =>
+  change(context, (stored, given) => {
+    const gone = new Set(given.map(keyOf));
+    return stored.filter(member => !gone.has(keyOf(member)));
+  });
+
+async function change(context: Context, apply: Change): Promise<ReturnType<typeof sendResource>> {
+  const { request, type, id } = context;
+  const ref = { type, id };
+  const given = givenMeta(resourceOf(request.body, 'Parameters'));
+  const judge = judgeBy(context.store);
+  const [prepared] = await commit(context, [refKey(ref)], async (): Promise<readonly [Prepared]> => {
+    const current = await judge.read(ref);
+    checkIfMatch(request.headers['if-match'], current);
+    const stored = await currentOf(context, ref);
+    const before = metaOf(stored);
+    const after: JsonObject = unstamped(before);
+    let changed = false;
+    for (const set of sets) {
+      const was = membersOf(before, set);
+      const is = apply(was, membersOf(given, set));
+      changed ||= is.length !== was.length;
+      if (is.length === 0) delete after[set];
+      else after[set] = is;
+    }
+    if (!changed) return [{ writes: [], result: { status: 200, version: current! } }];
+    const { write, version } = writeOf(context.settings, ref, current, 'PUT', { ...stored, meta: after });
+    return [{ writes: [write], result: { status: 200, version } }];
+  });
+  return sendResource({ status: 200 }, returned(metaOf(resourceIn(prepared.result.version!))), request);
+}
+
+function givenMeta(parameters: Resource): JsonObject {
+  const list = Array.isArray(parameters['parameter']) ? parameters['parameter'] : [];
+  const found = list.find(parameter => isObject(parameter) && parameter['name'] === 'meta');
+  const value = isObject(found) ? found['valueMeta'] : undefined;
+  if (!isObject(value)) {
+    throw new FhirError('required', 'The operation takes Parameters with one parameter "meta" of type Meta.', { expression: 'Parameters.parameter' });
+  }
+  return value;
+}

@@ -1,0 +1,42 @@
+// Every FHIR route as a row: what the path means, what it needs, and who serves it. dispatch.ts matches them,
+// capabilities.ts announces them. https://hl7.org/fhir/R4/http.html#summary
+import { bundle } from './interactions/batch.js';
+import { capabilities } from './interactions/capabilities.js';
+import type { Route } from './interactions/context.js';
+import { create } from './interactions/create.js';
+import { conditionalDelete, deleteById } from './interactions/delete.js';
+import { history } from './interactions/history.js';
+import { conditionalPatch, patch } from './interactions/patch.js';
+import { read, vread } from './interactions/read.js';
+import { searchType } from './interactions/search-type.js';
+import { conditionalUpdate, update } from './interactions/update.js';
+import { expunge } from './operations/expunge.js';
+import { meta, metaAdd, metaDelete } from './operations/meta.js';
+
+export const routes: readonly Route[] = [
+  { method: 'GET', path: 'metadata', interaction: 'capabilities', handler: context => capabilities(context, routes) },
+  { method: 'POST', path: '', interaction: 'batch', handler: bundle },
+  { method: 'GET', path: '', interaction: 'search-system', handler: searchType },
+  { method: 'POST', path: '_search', interaction: 'search-system', handler: searchType },
+  { method: 'GET', path: '_history', interaction: 'history-system', handler: history },
+
+  { method: 'GET', path: '[type]', interaction: 'search-type', permission: 'search', handler: searchType },
+  { method: 'POST', path: '[type]/_search', interaction: 'search-type', permission: 'search', handler: searchType },
+  { method: 'POST', path: '[type]', interaction: 'create', permission: 'create', handler: create },
+  { method: 'PUT', path: '[type]', interaction: 'update', permission: 'update', handler: conditionalUpdate },
+  { method: 'PATCH', path: '[type]', interaction: 'patch', permission: 'update', handler: conditionalPatch },
+  { method: 'DELETE', path: '[type]', interaction: 'delete', permission: 'delete', handler: conditionalDelete },
+  { method: 'GET', path: '[type]/_history', interaction: 'history-type', permission: 'search', handler: history },
+
+  { method: 'GET', path: '[type]/[id]', interaction: 'read', permission: 'read', handler: read },
+  { method: 'PUT', path: '[type]/[id]', interaction: 'update', permission: 'update', handler: update },
+  { method: 'PATCH', path: '[type]/[id]', interaction: 'patch', permission: 'update', handler: patch },
+  { method: 'DELETE', path: '[type]/[id]', interaction: 'delete', permission: 'delete', handler: deleteById },
+  { method: 'GET', path: '[type]/[id]/_history', interaction: 'history-instance', permission: 'read', handler: history },
+  { method: 'GET', path: '[type]/[id]/_history/[vid]', interaction: 'vread', permission: 'read', handler: vread },
+
+  { method: 'GET', path: '[type]/[id]/$meta', interaction: 'operation', permission: 'read', handler: meta },
+  { method: 'POST', path: '[type]/[id]/$meta-add', interaction: 'operation', permission: 'update', handler: metaAdd },
+  { method: 'POST', path: '[type]/[id]/$meta-delete', interaction: 'operation', permission: 'update', handler: metaDelete },
+  { method: 'POST', path: '[type]/[id]/$expunge', interaction: 'operation', permission: 'delete', handler: expunge },
+];

@@ -1,0 +1,106 @@
+// The wiring, top to bottom: which adapter, which settings, one dispatch. The only importer of adapters.
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from './config.js';
+import { createDispatch, type Dispatch } from './dispatch.js';
+import type { Settings } from './interactions/context.js';
+import { rowsIn } from './interactions/prepare.js';
+import { searchIndexVersion } from './search/index-rows.js';
+import type { Documents } from './storage/documents.js';
+import { openMongoDocuments } from './storage/mongo/documents.js';
+import { openMongoStore } from './storage/mongo/store.js';
+import { openSqliteDocuments } from './storage/sqlite/documents.js';
+import { openSqliteStore } from './storage/sqlite/store.js';
+import type { RowsOf, Store } from './storage/store.js';
+
+/** What the system tells its surroundings; logs and metrics fit it. */
+export interface Notices {
+  info(message: string, detail?: Record<string, unknown>): void;
+  failure(error: unknown, requestId: string): void;
+}
+
+export interface System {
+  readonly dispatch: Dispatch;
+  readonly store: Store;
+  readonly documents: Documents;
+  readonly settings: Settings;
+  readonly rowsOf: RowsOf;
+  /** Throws where the store does not answer. */
+  readonly ready: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+export const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+
+/** `base`: the FHIR base by which clients know the server, without trailing slash. */
+export async function createSystem(config: Config, base: string, notices: Notices): Promise<System> {
+  const { store, documents } = await openStorage(config);
+  try {
+    const settings: Settings = {
+      bases: [base],
+      zone: config.zone,
+      defaultCount: config.count,
+      maxCount: config.maxCount,
+      maxBundleEntries: config.bundleLimit,
+      clientIds: config.clientIds === 'any',
+      referencesMustExist: config.checkReferences,
+      refuseDeleteOfReferenced: config.deleteReferenced === 'refuse',
+      conditionalDelete: config.conditionalDelete,
+      requireIfMatch: config.ifMatch === 'required',
+      expunge: config.expunge,
+      cursorKey: await cursorKey(config, documents),
+      version,
+      rules: [],
+    };
+    const rowsOf: RowsOf = version => rowsIn(version, settings);
+    await keepIndexCurrent(store, rowsOf, notices);
+    return {
+      dispatch: createDispatch({ store, settings, onFailure: (error, requestId) => notices.failure(error, requestId) }),
+      store,
+      documents,
+      settings,
+      rowsOf,
+      ready: () => store.ping(),
+      async close() {
+        await store.close();
+        await documents.close();
+      },
+    };
+  } catch (error) {
+    await store.close();
+    await documents.close();
+    throw error;
+  }
+}
+
+async function openStorage(config: Config): Promise<{ store: Store; documents: Documents }> {
+  if (config.mongoUrl !== undefined) {
+    const at = { url: config.mongoUrl, database: config.mongoDatabase };
+    return { store: await openMongoStore(at), documents: await openMongoDocuments(at) };
+  }
+  mkdirSync(config.data, { recursive: true });
+  const store = await openSqliteStore({ path: join(config.data, 'tsela.sqlite'), durability: config.durability });
+  return { store, documents: await openSqliteDocuments({ path: join(config.data, 'documents.sqlite') }) };
+}
+
+/** Rows made by other search parameters would answer wrongly in silence, so they are made anew before serving. */
+async function keepIndexCurrent(store: Store, rowsOf: RowsOf, notices: Notices): Promise<void> {
+  const wanted = searchIndexVersion();
+  const stored = await store.indexVersion();
+  if (stored === wanted) return;
+  if (stored !== '') {
+    notices.info('Search parameters have changed; making the index anew', { from: stored, to: wanted });
+    const count = await store.reindex(rowsOf);
+    notices.info('Index made', { resources: count });
+  }
+  await store.setIndexVersion(wanted);
+}
+
+/** The key that seals page links: from the configured secret, else made once and kept. */
+async function cursorKey(config: Config, documents: Documents): Promise<Uint8Array> {
+  if (config.cursorSecret !== undefined) return createHash('sha256').update(config.cursorSecret).digest();
+  await documents.put('settings', 'cursor-key', randomBytes(32).toString('base64'), { expected: 0 });
+  const kept = await documents.get('settings', 'cursor-key');
+  return Buffer.from(kept?.value as string, 'base64');
+}
