@@ -8,7 +8,14 @@ export type Condition =
   | { readonly column: string; readonly is: 'in'; readonly values: readonly string[] }
   | { readonly column: string; readonly is: 'prefix'; readonly value: string }
   | { readonly column: string; readonly is: 'contains'; readonly value: string }
-  | { readonly column: string; readonly is: 'range'; readonly gt?: number; readonly ge?: number; readonly lt?: number; readonly le?: number };
+  | {
+      readonly column: string;
+      readonly is: 'range';
+      readonly gt?: number;
+      readonly ge?: number;
+      readonly lt?: number;
+      readonly le?: number;
+    };
 
 /** There is ONE row of this kind and parameter that satisfies every condition; without conditions: there is a row. */
 export interface Leaf {

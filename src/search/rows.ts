@@ -47,7 +47,13 @@ export interface CompositeRow extends RowOf<'composite'> {
   readonly parts: readonly Part[];
 }
 /** A component of a composite: a row's columns without its parameter. */
-export type Part = Columns<TokenRow> | Columns<StringRow> | Columns<ReferenceRow> | Columns<DateRow> | Columns<NumberRow> | Columns<UriRow>;
+export type Part =
+  | Columns<TokenRow>
+  | Columns<StringRow>
+  | Columns<ReferenceRow>
+  | Columns<DateRow>
+  | Columns<NumberRow>
+  | Columns<UriRow>;
 type Columns<R> = R extends unknown ? Omit<R, 'param' | 'end'> : never;
 
 export type Row = TokenRow | StringRow | ReferenceRow | DateRow | NumberRow | UriRow | CompositeRow;

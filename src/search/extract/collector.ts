@@ -1,0 +1,175 @@
+// Gathers the rows of one resource: no row twice, the lowest and highest of each parameter marked for sorting.
+// docs/index-rows.md. Surprising: it is reused from resource to resource, since most of the work of indexing would
+// otherwise be making its arrays.
+import { compareText } from '../sort.js';
+import type { Part, Row, RowKind } from '../rows.js';
+import type { RowSettings, Sink } from '../types/search-type.js';
+
+/** Where the rows of one parameter gather. */
+export interface Slot {
+  readonly param: string;
+  readonly kind: RowKind;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** From so many rows on, a set of keys finds duplicates. */
+const many = 16;
+
+export class Collector implements Sink {
+  settings: RowSettings = { bases: [] };
+  private readonly rows: Row[][];
+  private readonly keys: (Set<string> | undefined)[];
+  private readonly isPresent: boolean[];
+  private readonly others: Row[] = [];
+  private slot = 0;
+
+  constructor(private readonly slots: readonly Slot[]) {
+    this.rows = slots.map(() => []);
+    this.keys = slots.map(() => undefined);
+    this.isPresent = slots.map(() => false);
+  }
+
+  /** What follows belongs to this slot. */
+  enter(slot: number): this {
+    this.slot = slot;
+    return this;
+  }
+
+  add(columns: Part): void {
+    const { slot } = this;
+    const rows = this.rows[slot]!;
+    const row = columns as Mutable<Row>;
+    row.param = this.slots[slot]!.param;
+    if (rows.length > 0 && this.repeats(row as Row, rows, slot)) return;
+    rows.push(row as Row);
+  }
+
+  addTuple(parts: readonly Part[]): void {
+    this.add({ kind: 'composite', parts } as unknown as Part);
+  }
+
+  addTo(modifier: string, columns: Part): void {
+    const row = columns as Mutable<Row>;
+    row.param = `${this.slots[this.slot]!.param}:${modifier}`;
+    if (!this.others.some(other => other.param === row.param && sameRow(other, row as Row)))
+      this.others.push(row as Row);
+  }
+
+  present(): void {
+    this.isPresent[this.slot] = true;
+  }
+
+  private repeats(row: Row, rows: readonly Row[], slot: number): boolean {
+    if (rows.length < many) return rows.some(other => sameRow(other, row));
+    const keys = (this.keys[slot] ??= new Set(rows.map(keyOf)));
+    const key = keyOf(row);
+    if (keys.has(key)) return true;
+    keys.add(key);
+    return false;
+  }
+
+  /** The rows, slot by slot; the collector is empty afterwards. */
+  take(): Row[] {
+    const taken: Row[] = [];
+    this.slots.forEach(({ param, kind }, slot) => {
+      const rows = this.rows[slot]!;
+      if (rows.length > 0) {
+        if (kind !== 'composite' && kind !== 'reference') markEnds(rows);
+        for (const row of rows) taken.push(row);
+        this.rows[slot] = [];
+        this.keys[slot] = undefined;
+      } else if (this.isPresent[slot] === true)
+        taken.push({ kind: 'token', param: `${param}:present`, system: '', code: 'true' });
+      this.isPresent[slot] = false;
+    });
+    if (this.others.length > 0) taken.push(...this.others.splice(0));
+    return taken;
+  }
+
+  /** The columns gathered in the first slot, as parts of a tuple; the collector is empty afterwards. */
+  takeParts(): readonly Part[] {
+    const parts = this.rows[0]!.map(row => {
+      const { param: _param, end: _end, ...columns } = row as Exclude<Row, { kind: 'composite' }>;
+      return columns as Part;
+    });
+    this.rows[0] = [];
+    this.keys[0] = undefined;
+    this.isPresent[0] = false;
+    this.others.length = 0;
+    return parts;
+  }
+}
+
+function markEnds(rows: readonly Row[]): void {
+  if (rows.length === 1) {
+    (rows[0] as Mutable<Row>).end = 3;
+    return;
+  }
+  let lowest = rows[0]!;
+  let highest = rows[0]!;
+  for (const row of rows) {
+    if (order(row, lowest, 1) < 0) lowest = row;
+    if (order(row, highest, 2) > 0) highest = row;
+  }
+  (lowest as Mutable<Row>).end = lowest === highest ? 3 : 1;
+  if (highest !== lowest) (highest as Mutable<Row>).end = 2;
+}
+
+/** Order of two rows of one kind at the end that `bit` names. */
+function order(a: Row, b: Row, bit: 1 | 2): number {
+  switch (a.kind) {
+    case 'token':
+      return compareText(a.code, (b as typeof a).code);
+    case 'string':
+    case 'uri':
+      return compareText(a.value, (b as typeof a).value);
+    case 'date':
+    case 'number': {
+      const other = b as typeof a;
+      return bit === 1 ? a.lo - other.lo || a.hi - other.hi : a.hi - other.hi || a.lo - other.lo;
+    }
+    default:
+      return 0;
+  }
+}
+
+function sameRow(a: Row | Part, b: Row | Part): boolean {
+  switch (a.kind) {
+    case 'token':
+      return b.kind === 'token' && a.code === b.code && a.system === b.system;
+    case 'string':
+      return b.kind === 'string' && a.exact === b.exact;
+    case 'reference':
+      return b.kind === 'reference' && a.target === b.target && a.version === b.version;
+    case 'date':
+      return b.kind === 'date' && a.lo === b.lo && a.hi === b.hi;
+    case 'number':
+      return (
+        b.kind === 'number' && a.lo === b.lo && a.hi === b.hi && a.code === b.code && a.system === b.system
+      );
+    case 'uri':
+      return b.kind === 'uri' && a.value === b.value;
+    case 'composite':
+      return b.kind === 'composite' && a.parts.every((part, i) => sameRow(part, b.parts[i]!));
+  }
+}
+
+function keyOf(row: Row): string {
+  switch (row.kind) {
+    case 'token':
+      return `${row.system}\n${row.code}`;
+    case 'string':
+      return row.exact;
+    case 'reference':
+      return `${row.target}\n${row.version}`;
+    case 'date':
+      return `${row.lo} ${row.hi}`;
+    case 'number':
+      return `${row.lo} ${row.hi} ${row.system}\n${row.code}`;
+    case 'uri':
+      return row.value;
+    case 'composite':
+      return JSON.stringify(row.parts);
+  }
+}

@@ -1,0 +1,114 @@
+// What a search parameter type is to the rest of search: how a FHIR value becomes rows, and how a query value becomes
+// conditions on their columns. One file beside this per type. https://hl7.org/fhir/R4/search.html#ptypes
+import { FhirError } from '../../errors.js';
+import type { Json } from '../../fhir/json.js';
+import type { Condition, Leaf } from '../plan.js';
+import { or, type Node } from '../plan.js';
+import type { Part, RowKind } from '../rows.js';
+
+/** What the rows of a server depend on besides the resource. */
+export interface RowSettings {
+  /** Absolute bases of this server, without trailing slash: references below them are local. */
+  readonly bases: readonly string[];
+  /** IANA zone that dates without a zone are read in; UTC where absent. */
+  readonly zone?: string;
+}
+
+/** Where an indexer puts the columns it finds. The object becomes the row: it must be new. */
+export interface Sink {
+  readonly settings: RowSettings;
+  add(columns: Part): void;
+  /** A row of a parameter of its own, `<code>:<modifier>`. */
+  addTo(modifier: string, columns: Part): void;
+  /** The element was there but made no row. */
+  present(): void;
+}
+
+/** Indexes one value of a known FHIR type. Values of the wrong shape are passed over: judging them is the gate's. */
+export type Indexer = (value: Json, sink: Sink) => void;
+
+/** One value of a criterion: any of the lists holds, each list of ONE row. */
+export type Alternatives = readonly (readonly Condition[])[];
+
+/** The parameter a criterion is about, as far as its type needs to know it. */
+export interface Asked {
+  /** As in rows. */
+  readonly param: string;
+  /** As the client wrote it, for messages. */
+  readonly name: string;
+  /** Types a reference may lead to. */
+  readonly targets: readonly string[];
+  /** FHIR types of the elements it indexes. */
+  readonly elementTypes: ReadonlySet<string>;
+}
+
+export interface ParseSettings {
+  readonly bases: readonly string[];
+  readonly zone: string;
+  /** The present, for `ap`; milliseconds since 1970 UTC. */
+  readonly now: number;
+}
+
+export interface SearchType {
+  readonly kind: RowKind;
+  /** By the FHIR type of the element. */
+  readonly index: Readonly<Record<string, Indexer>>;
+  /** Modifiers besides `missing`; for messages, the CapabilityStatement's notes and docs/search.md. */
+  readonly modifiers: readonly string[];
+  /** What one value looks like, for messages. */
+  readonly form: string;
+  /** Conditions for one value (still escaped), without modifier. */
+  alternatives(value: string, asked: Asked, settings: ParseSettings): Alternatives;
+  /** The criterion for a modifier of the list; `value` is one of the comma-separated values, still escaped. */
+  modified?(modifier: string, value: string, asked: Asked, settings: ParseSettings): Node;
+}
+
+export const leaf = (kind: RowKind, param: string, where: readonly Condition[] = []): Leaf => ({
+  op: 'row',
+  kind,
+  param,
+  where,
+});
+
+export const anyOf = (kind: RowKind, param: string, alternatives: Alternatives): Node =>
+  or(...alternatives.map(where => leaf(kind, param, where)));
+
+export const equal = (column: string, value: string): Condition => ({ column, is: 'eq', value });
+
+/** @throws FhirError `invalid-search` naming the parameter, the value and what is accepted. */
+export function refuse(asked: Asked, value: string, accepted: string): never {
+  throw new FhirError(
+    'invalid-search',
+    `The value "${unescape(value)}" of search parameter "${asked.name}" is not understood: ${accepted}.`,
+  );
+}
+
+const escape = /\\([,|$\\])/g;
+
+/** Undoes `\,` `\|` `\$` and `\\`. https://hl7.org/fhir/R4/search.html#escaping */
+export const unescape = (text: string): string => (text.includes('\\') ? text.replace(escape, '$1') : text);
+
+/** Splits at separators that are not escaped; the pieces stay escaped. */
+export function split(text: string, separator: ',' | '|' | '$'): string[] {
+  if (!text.includes('\\')) return text.split(separator);
+  const pieces: string[] = [];
+  let start = 0;
+  for (let i = 0; i < text.length; i++) {
+    if (text[i] === '\\') i++;
+    else if (text[i] === separator) {
+      pieces.push(text.slice(start, i));
+      start = i + 1;
+    }
+  }
+  pieces.push(text.slice(start));
+  return pieces;
+}
+
+const prefixes = ['eq', 'ne', 'gt', 'lt', 'ge', 'le', 'sa', 'eb', 'ap'] as const;
+export type Prefix = (typeof prefixes)[number];
+
+/** `ge2013` → `ge` and `2013`; no prefix is `eq`. https://hl7.org/fhir/R4/search.html#prefix */
+export function prefixOf(value: string): { prefix: Prefix; rest: string } {
+  const found = prefixes.find(prefix => value.startsWith(prefix));
+  return found === undefined ? { prefix: 'eq', rest: value } : { prefix: found, rest: value.slice(2) };
+}
