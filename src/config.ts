@@ -479,3 +479,12 @@ export function checkServing(config: Config): void {
   }
   if (problems.length > 0) throw new ConfigError(problems);
 }
+
+const everywhere = new Set(['0.0.0.0', '::', '']);
+
+/** Scheme, host and port that links are made with; `port` where the listening one differs from the configured. */
+export function originOf(config: Pick<Config, 'baseUrl' | 'host' | 'port'>, port = config.port): string {
+  if (config.baseUrl !== undefined) return config.baseUrl;
+  const host = everywhere.has(config.host) ? '127.0.0.1' : config.host;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}

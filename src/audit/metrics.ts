@@ -27,11 +27,12 @@ export function createMetrics(): Metrics {
     registers: [registry],
   });
   // Labels are bound once per pair: there are few interactions and few statuses.
-  const bound = new Map<string, Map<number, { observe(seconds: number): void }>>();
+  type Bound = { observe(seconds: number): void };
+  const bound = new Map<string, Map<number, Bound>>();
   return {
     request(interaction, status, milliseconds) {
       let byStatus = bound.get(interaction);
-      if (byStatus === undefined) bound.set(interaction, (byStatus = new Map()));
+      if (byStatus === undefined) bound.set(interaction, (byStatus = new Map<number, Bound>()));
       let histogram = byStatus.get(status);
       if (histogram === undefined)
         byStatus.set(status, (histogram = durations.labels(interaction, String(status))));

@@ -1,0 +1,79 @@
+// What the port answers beside FHIR: where to go, liveness, readiness, metrics. Everything else is 404.
+import { Router } from '@koa/router';
+import { randomUUID } from 'node:crypto';
+import type { Middleware } from 'koa';
+import type { Log } from '../audit/log.js';
+import type { Metrics } from '../audit/metrics.js';
+import type { Config } from '../config.js';
+import { FhirError } from '../errors.js';
+import { writeJson } from '../fhir/json.js';
+import { outcomeOf } from '../fhir/outcome.js';
+import { fhirJson } from '../interactions/answer.js';
+import { isReady } from './health.js';
+import { checkLocal } from './local-only.js';
+import { requestIdIn } from './receive.js';
+import { securityHeaders } from './send.js';
+
+interface BesideOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly ready: () => Promise<void>;
+  readonly fhirPath: string;
+  readonly isStopping: () => boolean;
+  /** Scheme, host and port; known once the server listens. */
+  readonly origin: () => string;
+}
+
+export function besideFhir({
+  config,
+  metrics,
+  ready,
+  log,
+  fhirPath,
+  isStopping,
+  origin,
+}: BesideOptions): Middleware {
+  const router = new Router();
+  router.get('/', ctx => {
+    ctx.body = {
+      name: 'Tsela',
+      fhir: origin() + fhirPath,
+      capabilities: `${origin()}${fhirPath}/metadata`,
+      health: `${origin()}/health/ready`,
+      metrics: `${origin()}/metrics`,
+    };
+  });
+  router.get('/health/live', ctx => {
+    ctx.body = { status: 'live' };
+  });
+  router.get('/health/ready', async ctx => {
+    const isUp = await isReady(ready, isStopping);
+    ctx.status = isUp ? 200 : 503;
+    ctx.body = { status: isUp ? 'ready' : 'unavailable' };
+  });
+  router.get('/metrics', async ctx => {
+    ctx.type = metrics.contentType;
+    ctx.body = await metrics.text();
+  });
+  const routes = router.routes() as unknown as Middleware;
+  return async (ctx, next) => {
+    const id = requestIdIn(ctx.headers['x-request-id']) ?? randomUUID();
+    ctx.set('x-request-id', id);
+    for (const [name, value] of securityHeaders) ctx.set(name, value);
+    if (isStopping()) ctx.set('connection', 'close');
+    try {
+      // An orchestrator asks by the address of the container.
+      if (config.open && !ctx.path.startsWith('/health/')) checkLocal(ctx.headers);
+      await routes(ctx, next);
+      if (ctx.body === undefined && ctx.status === 404)
+        throw new FhirError('not-found', `There is nothing at this address: FHIR is at ${fhirPath}.`);
+    } catch (error) {
+      if (!(error instanceof FhirError)) log.error({ id, err: error }, 'request failed');
+      const { status, outcome } = outcomeOf(error, id);
+      ctx.status = status;
+      ctx.type = fhirJson;
+      ctx.body = writeJson(outcome);
+    }
+  };
+}
