@@ -1,0 +1,206 @@
+// search and count: each type's page in the plan's order, merged. Order and position are by scalar fields of the
+// document, so a page starts behind a position by a condition, never by skipping.
+import { FhirError } from '../../errors.js';
+import type { Position, SearchPlan, SortKey } from '../../search/plan.js';
+import type { Page, Version } from '../store.js';
+import { join } from './body.js';
+import { sortField } from './fields.js';
+import { asFilter, filterOf, indexFor, type Criteria, type Reach } from './filter.js';
+import type { Current } from './layout.js';
+
+/** A total asked for as an estimate stops counting here. */
+const estimateLimit = 10_000;
+
+interface Hit {
+  readonly type: string;
+  readonly document: Current;
+  readonly position: Position;
+}
+
+export async function search(reach: Reach, plan: SearchPlan): Promise<Page> {
+  const hits = plan.count > 0 ? await hitsOf(reach, plan) : [];
+  const page = hits.slice(0, plan.count);
+  const versions: Version[] = [];
+  for (const { type, document } of page) versions.push(await versionOf(reach, type, document));
+  const total = await totalOf(reach, plan);
+  return {
+    versions,
+    ...(hits.length > page.length ? { next: page.at(-1)!.position } : {}),
+    ...total,
+  };
+}
+
+/** The resources that a plan finds, in its order, without their bodies. */
+export async function searchRefs(reach: Reach, plan: SearchPlan): Promise<{ type: string; id: string }[]> {
+  const hits = await hitsOf(reach, plan, { _id: 1, o: 1 });
+  return hits.slice(0, plan.count).map(({ type, document }) => ({ type, id: document._id }));
+}
+
+export async function count(
+  reach: Reach,
+  plan: Pick<SearchPlan, 'types' | 'where'>,
+  limit?: number,
+): Promise<number> {
+  let sum = 0;
+  for (const type of plan.types) {
+    const criteria = await filterOf(reach, type, plan.where);
+    if (criteria === undefined) continue;
+    const options = {
+      ...hintOf(plan),
+      ...inSession(reach),
+      ...(limit === undefined ? {} : { limit: limit - sum }),
+    };
+    sum += await reach.layout.type(type).countDocuments(asFilter(criteria), options);
+    if (limit !== undefined && sum >= limit) return sum;
+  }
+  return sum;
+}
+
+async function totalOf(
+  reach: Reach,
+  plan: SearchPlan,
+): Promise<{ total?: number; totalIsEstimate?: boolean }> {
+  switch (plan.total) {
+    case 'none':
+      return {};
+    case 'accurate':
+      return { total: await count(reach, plan) };
+    case 'estimate': {
+      const total = await count(reach, plan, estimateLimit + 1);
+      return total > estimateLimit ? { total: estimateLimit, totalIsEstimate: true } : { total };
+    }
+  }
+}
+
+/** Up to one more than the page, to tell whether it is the last. */
+async function hitsOf(reach: Reach, plan: SearchPlan, projection: Criteria = bodyToo): Promise<Hit[]> {
+  const hits: Hit[] = [];
+  for (const type of plan.types) {
+    const criteria = await filterOf(reach, type, plan.where);
+    if (criteria === undefined) continue;
+    const where = plan.after === undefined ? criteria : { $and: [criteria, behind(plan.sort, plan.after)] };
+    for (const document of await inOrder(reach, type, where, plan, projection)) {
+      hits.push({ type, document, position: positionOf(plan.sort, document) });
+    }
+  }
+  return plan.types.length === 1
+    ? hits
+    : hits.sort((one, other) => compare(plan.sort, one.position, other.position));
+}
+
+const bodyToo: Criteria = { v: 1, lu: 1, m: 1, o: 1, raw: 1, parts: 1 };
+
+async function inOrder(
+  reach: Reach,
+  type: string,
+  where: Criteria,
+  plan: SearchPlan,
+  projection: Criteria,
+): Promise<Current[]> {
+  const collection = reach.layout.type(type);
+  const limit = plan.count + 1;
+  const options = { ...hintOf(plan), ...inSession(reach), allowDiskUse: true };
+  const fields = Object.fromEntries(plan.sort.map(key => [fieldOf(key), 1]));
+  const sort: Record<string, 1 | -1> = {};
+  const missing: Record<string, unknown> = {};
+  plan.sort.forEach((key, i) => {
+    const field = fieldOf(key);
+    // MongoDB sorts a missing value before all others: right when descending, else it needs a flag of its own.
+    if (!key.descending && canMiss(key)) {
+      missing[`_missing${i}`] = { $eq: [{ $type: `$${field}` }, 'missing'] };
+      sort[`_missing${i}`] = 1;
+    }
+    sort[field] = key.descending ? -1 : 1;
+  });
+  sort['o'] = 1;
+  if (Object.keys(missing).length === 0) {
+    return collection
+      .find(asFilter(where), { ...options, sort, limit, projection: { ...projection, ...fields } })
+      .toArray();
+  }
+  return collection
+    .aggregate<Current>(
+      [
+        { $match: where },
+        { $addFields: missing },
+        { $sort: sort },
+        { $limit: limit },
+        { $project: { ...projection, ...fields } },
+      ],
+      options,
+    )
+    .toArray();
+}
+
+const hintOf = (plan: Pick<SearchPlan, 'where'>): { hint?: string } => {
+  const index = indexFor(plan.where);
+  return index === undefined ? {} : { hint: index };
+};
+const inSession = (reach: Reach): { session?: NonNullable<Reach['session']> } =>
+  reach.session ? { session: reach.session } : {};
+
+function fieldOf(key: SortKey): string {
+  if (key.param === '_id') return '_id';
+  if (key.param === '_lastUpdated') return 'lu';
+  return `${key.descending ? 'z' : 'a'}.${sortField(key.kind, key.param)}`;
+}
+const canMiss = (key: SortKey): boolean => key.param !== '_id' && key.param !== '_lastUpdated';
+
+/** The sort values, null where missing, and the number of creation. */
+function positionOf(keys: readonly SortKey[], document: Current): Position {
+  const values = keys.map(key => {
+    if (key.param === '_id') return document._id;
+    if (key.param === '_lastUpdated') return document.lu;
+    return (key.descending ? document.z : document.a)?.[sortField(key.kind, key.param)] ?? null;
+  });
+  return [...values, document.o];
+}
+
+/** What comes after the position: behind at some key and equal at those before it. */
+function behind(keys: readonly SortKey[], after: Position): Criteria {
+  if (after.length !== keys.length + 1 || typeof after.at(-1) !== 'number') {
+    throw new FhirError('invalid-cursor', 'The page link does not belong to this search.');
+  }
+  const ways: Criteria[] = [];
+  const equal: Criteria[] = [];
+  keys.forEach((key, i) => {
+    const field = fieldOf(key);
+    const value = after[i]!;
+    if (value === null) {
+      equal.push({ [field]: { $exists: false } }); // nothing is behind a missing value
+      return;
+    }
+    ways.push({ $and: [...equal, { [field]: key.descending ? { $lt: value } : { $gt: value } }] });
+    if (canMiss(key)) ways.push({ $and: [...equal, { [field]: { $exists: false } }] });
+    equal.push({ [field]: value });
+  });
+  ways.push({ $and: [...equal, { o: { $gt: after.at(-1) } }] });
+  return ways.length === 1 ? ways[0]! : { $or: ways };
+}
+
+function compare(keys: readonly SortKey[], one: Position, other: Position): number {
+  for (const [i, key] of keys.entries()) {
+    const a = one[i]!;
+    const b = other[i]!;
+    if (a === b) continue;
+    if (a === null || b === null) return a === null ? 1 : -1;
+    const order =
+      typeof a === 'number' && typeof b === 'number'
+        ? a - b
+        : Buffer.compare(Buffer.from(String(a)), Buffer.from(String(b)));
+    if (order !== 0) return key.descending ? -order : order;
+  }
+  return Number(one.at(-1)) - Number(other.at(-1));
+}
+
+export async function versionOf(reach: Reach, type: string, document: Current): Promise<Version> {
+  const ref = { type, id: document._id };
+  const body = await join(reach.layout, `${type}/${document._id}`, document.v, document, reach.session);
+  return {
+    ref,
+    version: document.v,
+    lastUpdated: document.lu,
+    method: document.m,
+    ...(body ? { body } : {}),
+  };
+}

@@ -1,0 +1,84 @@
+// The store on MongoDB: one facility, one database. docs/decisions/0010-mongodb-layout.md has its layout and reasons.
+import { FhirError } from '../../errors.js';
+import { refKey } from '../../fhir/resource.js';
+import type { Store } from '../store.js';
+import { bytesOf } from './body.js';
+import { commit, commitLimits, type CommitLimits } from './commit.js';
+import { connect, reaching, reachingEach, type MongoOptions } from './connect.js';
+import { history, readMany, readVersion } from './history.js';
+import { openLayout } from './layout.js';
+import { changes, refOf } from './log.js';
+import { check, counts, expunge, reindex, scan } from './maintain.js';
+import { openQueue } from './queue.js';
+import { count, search } from './search.js';
+
+export interface MongoStoreOptions extends MongoOptions {
+  /** Transactions open at once from this process; default 8. */
+  readonly transactions?: number;
+  readonly limits?: Partial<CommitLimits>;
+}
+
+/** @throws FhirError `unavailable` where no server answers within about 5 s or it has no transactions. */
+export async function openMongoStore(options: MongoStoreOptions): Promise<Store> {
+  const connection = await connect(options);
+  const layout = await reaching(() => openLayout(connection.db)).catch(async (error: unknown) => {
+    await connection.client.close();
+    throw error;
+  });
+  const queue = openQueue(options.transactions ?? 8);
+  const limits: CommitLimits = { ...commitLimits, ...options.limits };
+  const reach = { layout };
+  let closed: Promise<void> | undefined;
+
+  return {
+    capabilities: { name: 'mongodb', onlineBackup: false },
+    read: (ref, version) => reaching(() => readVersion(layout, ref, version)),
+    readMany: refs => reaching(() => readMany(layout, refs)),
+    search: plan => reaching(() => search(reach, plan)),
+    count: plan => reaching(() => count(reach, plan)),
+    history: scope => reaching(() => history(layout, scope)),
+    commit: (writes, receipt) => {
+      const keys = writes.flatMap(write => [
+        ...(write.expected > 0 ? [refKey(write.ref)] : []),
+        ...(write.claims ?? []).map(claim => `claim ${claim}`),
+        ...(write.condition?.locks ?? []).map(lock => `criteria ${lock}`),
+      ]);
+      if (receipt) keys.push(`receipt ${receipt.key}`);
+      if (closed) throw new FhirError('unavailable', 'The store is closed.');
+      return queue.run(keys, () => reaching(() => commit(connection, layout, limits, writes, receipt)));
+    },
+    receipt: key =>
+      reaching(async () => {
+        const found = await layout.receipts.findOne({ _id: key });
+        return found ? bytesOf(found.raw) : undefined;
+      }),
+    claimOwner: claim =>
+      reaching(async () => {
+        const found = await layout.claims.findOne({ _id: claim });
+        return found ? refOf(found.r) : undefined;
+      }),
+    changes: after => reachingEach(changes(layout, after)),
+    scan: types => reachingEach(scan(layout, types)),
+    expunge: (ref, what) =>
+      queue.run([refKey(ref)], () => reaching(() => expunge(connection, layout, ref, what))),
+    reindex: (rowsOf, progress) => reaching(() => reindex(layout, rowsOf, progress)),
+    check: rowsOf => reachingEach(check(layout, rowsOf)),
+    indexVersion: () => reaching(async () => (await layout.settings.findOne({ _id: 'index' }))?.value ?? ''),
+    setIndexVersion: name =>
+      reaching(async () => {
+        await layout.settings.updateOne({ _id: 'index' }, { $set: { value: name } }, { upsert: true });
+      }),
+    counts: () => reaching(() => counts(layout)),
+    backup: async () => {
+      throw new FhirError(
+        'not-supported',
+        'Back MongoDB up with its own tools, such as mongodump or a volume snapshot.',
+      );
+    },
+    ping: () =>
+      reaching(async () => {
+        await connection.db.command({ ping: 1 });
+      }),
+    close: () => (closed ??= queue.idle().then(() => connection.client.close())),
+  };
+}
