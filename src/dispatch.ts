@@ -26,8 +26,10 @@ export type Dispatch = (request: FhirRequest, grant: Grant) => Promise<FhirRespo
 
 export function createDispatch({ store, settings, onFailure }: DispatchOptions): Dispatch {
   const dispatch: Dispatch = async (request, grant) => {
+    let interaction = 'none';
     try {
       const { route, type, id, versionId } = routeOf(request);
+      interaction = route.interaction;
       if (route.permission !== undefined && !grant.permits(route.permission, type)) {
         throw new FhirError('forbidden', `You may not ${route.permission} ${type}.`);
       }
@@ -41,11 +43,11 @@ export function createDispatch({ store, settings, onFailure }: DispatchOptions):
         versionId,
         dispatch: inner => dispatch(inner, grant),
       };
-      return await route.handler(context);
+      return { ...(await route.handler(context)), interaction };
     } catch (error) {
       if (!(error instanceof FhirError) || error.status >= 500) onFailure(error, request.id);
       const { status, headers, outcome } = outcomeOf(error, request.id);
-      return { status, headers: { ...headers, 'content-type': fhirJson }, body: writeJson(outcome) };
+      return { status, headers: { ...headers, 'content-type': fhirJson }, body: writeJson(outcome), interaction };
     }
   };
   return dispatch;
@@ -67,7 +69,7 @@ interface Match {
   readonly versionId: string;
 }
 
-/** The row a request means, also for http/ to name it in logs. @throws FhirError `not-found` or `method-not-allowed`. */
+/** The row a request means. @throws FhirError `not-found` or `method-not-allowed`. */
 export function routeOf({ method, path }: Pick<FhirRequest, 'method' | 'path'>): Match {
   const wanted = method === 'HEAD' ? 'GET' : method;
   const allowed = new Set<string>();

@@ -1,11 +1,11 @@
-// config → system → listen, and the same backwards on SIGTERM or SIGINT, after what was accepted is finished.
+// config → listen → system, and the same backwards on SIGTERM or SIGINT, after what was accepted is finished.
 import { createLog, type Log } from './audit/log.js';
 import { createMetrics } from './audit/metrics.js';
 import { OPEN } from './auth/grant.js';
 import { checkServing, unknownSettings, type Config } from './config.js';
 import { FhirError } from './errors.js';
 import { createHttp } from './http/http.js';
-import { createSystem } from './system.js';
+import { createSystem, type Notices, type System } from './system.js';
 
 export interface Running {
   /** Scheme, host and port; the FHIR base is `${url}/fhir`. */
@@ -28,34 +28,44 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
       'OPEN MODE: no login, everyone who reaches this port sees and changes everything. Not for real patients.',
     );
   const metrics = createMetrics();
-  const system = await createSystem(config, { log, metrics });
-  const authenticate = () => {
-    if (!config.open) throw new FhirError('not-authenticated', 'A valid token is needed.');
-    return OPEN;
+  const notices: Notices = {
+    info: (message, detail = {}) => log.info(detail, message),
+    failure: (error, id) => log.error({ id, err: error }, 'request failed'),
+  };
+  let system: System | undefined;
+  const opened = (): System => {
+    if (system === undefined)
+      throw new FhirError('unavailable', 'The server is starting.', { headers: { 'retry-after': '1' } });
+    return system;
   };
   const http = createHttp({
-    dispatch: system.dispatch,
-    ready: system.ready,
-    authenticate,
+    authenticate() {
+      if (!config.open) throw new FhirError('not-authenticated', 'A valid token is needed.');
+      return OPEN;
+    },
+    dispatch: (request, grant) => opened().dispatch(request, grant),
+    ready: async () => opened().ready(),
     config,
     log,
     metrics,
   });
+  // The port comes first: it may be a free one, and whoever watches sees a live process while an index is made anew.
+  const listening = await http.listen(config.port, config.host);
   try {
-    const listening = await http.listen(config.port, config.host);
-    log.info({ url: `${listening.url}/fhir` }, 'listening');
-    let closing: Promise<void> | undefined;
-    const close = async (): Promise<void> => {
-      await listening.close();
-      await system.close();
-      log.info({}, 'stopped');
-      log.flush();
-    };
-    return { url: listening.url, close: () => (closing ??= close()) };
+    system = await createSystem(config, `${listening.url}/fhir`, notices);
   } catch (error) {
-    await system.close();
+    await listening.close();
     throw error;
   }
+  log.info({ url: `${listening.url}/fhir` }, 'listening');
+  const close = async (): Promise<void> => {
+    await listening.close();
+    await system?.close();
+    log.info({}, 'stopped');
+    log.flush();
+  };
+  let closing: Promise<void> | undefined;
+  return { url: listening.url, close: () => (closing ??= close()) };
 }
 
 /** Starts, and stops on SIGTERM or SIGINT; a second signal ends the process at once. */
