@@ -31,8 +31,8 @@ export function sameContent(a: Resource, b: Resource): boolean {
   return sameJson(unstamped(metaOfA), unstamped(metaOfB), 'lexeme') && sameJson(restOfA, restOfB, 'lexeme');
 }
 
-/** Meta without what the server fills in. */
-function unstamped(meta: unknown): JsonObject {
+/** Meta without what the server fills in; empty where there is none. */
+export function unstamped(meta: unknown): JsonObject {
   if (!isObject(meta)) return {};
   const { versionId: _v, lastUpdated: _l, _versionId, _lastUpdated, ...kept } = meta;
   return kept;
