@@ -2,10 +2,9 @@
 // the whole content or to none; the folder is synced too, because a rename lives in the folder.
 import { randomUUID } from 'node:crypto';
 import { constants, type Dirent } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat, unlink, writeFile, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { FhirError } from '../../errors.js';
 import type { Files } from '../files.js';
 
@@ -76,8 +75,7 @@ export async function openLocalFiles(options: { readonly folder: string }): Prom
 async function writeSynced(path: string, content: Readable | Uint8Array): Promise<number> {
   const file = await open(path, 'wx', 0o600);
   try {
-    if (content instanceof Uint8Array) await file.writeFile(content);
-    else await pipeline(content, file.createWriteStream({ autoClose: false }));
+    await writeFile(file, content);
     await file.sync();
     return (await file.stat()).size;
   } finally {

@@ -2,6 +2,7 @@
 // document, so a page starts behind a position by a condition, never by skipping.
 import { FhirError } from '../../errors.js';
 import type { Position, SearchPlan, SortKey } from '../../search/plan.js';
+import { compareText } from '../../search/sort.js';
 import type { Page, Version } from '../store.js';
 import { join } from './body.js';
 import { sortField } from './fields.js';
@@ -184,10 +185,7 @@ function compare(keys: readonly SortKey[], one: Position, other: Position): numb
     const b = other[i]!;
     if (a === b) continue;
     if (a === null || b === null) return a === null ? 1 : -1;
-    const order =
-      typeof a === 'number' && typeof b === 'number'
-        ? a - b
-        : Buffer.compare(Buffer.from(String(a)), Buffer.from(String(b)));
+    const order = typeof a === 'number' && typeof b === 'number' ? a - b : compareText(String(a), String(b));
     if (order !== 0) return key.descending ? -order : order;
   }
   return Number(one.at(-1)) - Number(other.at(-1));
