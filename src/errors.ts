@@ -37,7 +37,7 @@ export const errorTable = {
 } as const satisfies Record<string, { status: number; issue: string; when: string }>;
 
 export type ErrorCode = keyof typeof errorTable;
-export type IssueType = (typeof errorTable)[ErrorCode]['issue'] | 'informational' | 'processing' | 'not-found';
+export type IssueType = (typeof errorTable)[ErrorCode]['issue'] | 'code-invalid' | 'informational' | 'processing' | 'not-found';
 
 /** One issue of an OperationOutcome. https://hl7.org/fhir/R4/operationoutcome.html */
 export interface Issue {
