@@ -4,12 +4,14 @@ import { createMetrics } from './audit/metrics.js';
 import { OPEN } from './auth/grant.js';
 import { checkServing, unknownSettings, type Config } from './config.js';
 import { FhirError } from './errors.js';
-import { createHttp } from './http/http.js';
+import { createHttp, fhirPath } from './http/http.js';
 import { createSystem, type Notices, type System } from './system.js';
 
 export interface Running {
-  /** Scheme, host and port; the FHIR base is `${url}/fhir`. */
+  /** The FHIR base: `http://127.0.0.1:8080/fhir`. */
   readonly url: string;
+  /** Scheme, host and port, for what is beside FHIR: `/health/ready`, `/metrics`. */
+  readonly origin: string;
   /** Finishes accepted requests, then closes the stores. Calling it again waits for the same end. */
   close(): Promise<void>;
 }
@@ -51,13 +53,14 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
   });
   // The port comes first: it may be a free one, and whoever watches sees a live process while an index is made anew.
   const listening = await http.listen(config.port, config.host);
+  const base = listening.url + fhirPath;
   try {
-    system = await createSystem(config, `${listening.url}/fhir`, notices);
+    system = await createSystem(config, base, notices);
   } catch (error) {
     await listening.close();
     throw error;
   }
-  log.info({ url: `${listening.url}/fhir` }, 'listening');
+  log.info({ url: base }, 'listening');
   const close = async (): Promise<void> => {
     await listening.close();
     await system?.close();
@@ -65,7 +68,7 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
     log.flush();
   };
   let closing: Promise<void> | undefined;
-  return { url: listening.url, close: () => (closing ??= close()) };
+  return { url: base, origin: listening.url, close: () => (closing ??= close()) };
 }
 
 /** Starts, and stops on SIGTERM or SIGINT; a second signal ends the process at once. */

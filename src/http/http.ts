@@ -1,8 +1,7 @@
 // Koa in, Koa out: the FHIR base at /fhir, health, metrics, and one way every request is received, answered, counted and
 // logged. https://hl7.org/fhir/R4/http.html
 import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import Koa from 'koa';
 import type { Log } from '../audit/log.js';
 import type { Metrics } from '../audit/metrics.js';
@@ -17,10 +16,10 @@ import { checkAccept, checkBodyType } from '../interactions/media.js';
 import { besideFhir } from './beside-fhir.js';
 import { readBody } from './body.js';
 import { createCors } from './cors.js';
+import { listen } from './listen.js';
 import { checkLocal } from './local-only.js';
 import { receive, requestIdIn } from './receive.js';
 import { send } from './send.js';
-import { refuseUnreadable } from './unreadable.js';
 
 export interface HttpOptions {
   readonly dispatch: (request: FhirRequest, grant: Grant) => Promise<FhirResponse>;
@@ -152,51 +151,18 @@ export function createHttp(options: HttpOptions): Http {
   return {
     callback: () => app.callback(),
     async listen(port, host) {
-      const handle = app.callback();
-      const server = createServer(
-        {
-          // Headers and the URL together; Node answers 431 above it.
-          maxHeaderSize: config.urlLimit + 16 * 1024,
-          headersTimeout: config.receiveTimeout,
-          requestTimeout: config.receiveTimeout,
-          connectionsCheckingInterval: Math.min(1000, config.receiveTimeout),
-          keepAliveTimeout: 65_000, // longer than the 60 s of usual proxies, so that they close first
-        },
-        (req, res) => void handle(req, res),
-      );
-      server.timeout = config.idleTimeout;
-      server.on('checkContinue', (req, res) => void handle(req, res));
-      server.on('clientError', (error: NodeJS.ErrnoException, socket) =>
-        refuseUnreadable(error, socket, log),
-      );
-      await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
-      origin = originOf(config, (server.address() as AddressInfo).port);
+      const server = await listen(app.callback(), { port, host, config, log });
+      origin = originOf(config, server.port);
       base = origin + fhirPath;
       return {
         url: origin,
         async close() {
           stopping = true;
-          await closed(server, config.stopTimeout, log);
+          await server.close();
           // A client that went away does not end what it asked for: the store is only closed after that.
           if (running > 0) await new Promise<void>(resolve => (whenIdle = resolve));
         },
       };
     },
   };
-}
-
-/** Resolves when every connection is closed; cuts them after the time given. */
-function closed(server: Server, milliseconds: number, log: Log): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const cut = setTimeout(() => {
-      log.warn({}, 'the stop time-out has passed: open connections are cut');
-      server.closeAllConnections();
-    }, milliseconds);
-    server.close(error => {
-      clearTimeout(cut);
-      if (error) reject(error);
-      else resolve();
-    });
-    server.closeIdleConnections();
-  });
 }
