@@ -3,9 +3,17 @@
 // Surprising: only accents of alphabets are dropped. Vowel signs of Devanagari or the dakuten of Japanese are marks
 // to Unicode too, but other letters to their readers.
 
-const accents =
-  /[\u0300-\u036F\u0483-\u0489\u0591-\u05BD\u05BF\u05C1-\u05C2\u05C4-\u05C5\u05C7\u064B-\u065F\u0670\u1AB0-\u1AFF\u1DC0-\u1DFF\u20D0-\u20FF\uFE20-\uFE2F]+/g;
-const apostrophes = /['’ʼʻ‘`´]/g;
+/** Combining marks: general, Cyrillic, Hebrew points, Arabic vowel signs, and the supplements. */
+const accents = new RegExp(
+  '[' +
+    ['0300-036F', '0483-0489', '0591-05BD', '05BF', '05C1-05C2', '05C4-05C5', '05C7', '064B-065F', '0670']
+      .concat('1AB0-1AFF', '1DC0-1DFF', '20D0-20FF', 'FE20-FE2F')
+      .map(range => range.replace(/[0-9A-F]{4}/g, '\\u$&'))
+      .join('') +
+    ']+',
+  'g',
+);
+const apostrophes = /['’ʼʻ‘`]/g;
 const separators = /[\p{P}\p{Z}\p{S}\p{C}]+/gu;
 /** Letters that have a plain form which Unicode does not decompose them to. */
 const letters: Readonly<Record<string, string>> = {

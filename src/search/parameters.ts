@@ -72,6 +72,10 @@ export function parametersOf(type: string): ReadonlyMap<string, Parameter> {
   return known;
 }
 
+/** What can be searched in a type, for the CapabilityStatement; special parameters come with the second half. */
+export const searchParametersOf = (type: string): readonly Parameter[] =>
+  [...parametersOf(type).values()].filter(parameter => parameter.kind !== undefined);
+
 const isExample = (definition: SearchParameterDefinition): boolean =>
   /\/SearchParameter\/example(-|$)/.test(definition.url);
 

@@ -41,8 +41,8 @@ export class Collector implements Sink {
     const rows = this.rows[slot]!;
     const row = columns as Mutable<Row>;
     row.param = this.slots[slot]!.param;
-    if (rows.length > 0 && this.repeats(row as Row, rows, slot)) return;
-    rows.push(row as Row);
+    if (rows.length > 0 && this.repeats(row, rows, slot)) return;
+    rows.push(row);
   }
 
   addTuple(parts: readonly Part[]): void {
@@ -52,8 +52,7 @@ export class Collector implements Sink {
   addTo(modifier: string, columns: Part): void {
     const row = columns as Mutable<Row>;
     row.param = `${this.slots[this.slot]!.param}:${modifier}`;
-    if (!this.others.some(other => other.param === row.param && sameRow(other, row as Row)))
-      this.others.push(row as Row);
+    if (!this.others.some(other => other.param === row.param && sameRow(other, row))) this.others.push(row);
   }
 
   present(): void {
@@ -91,7 +90,7 @@ export class Collector implements Sink {
   takeParts(): readonly Part[] {
     const parts = this.rows[0]!.map(row => {
       const { param: _param, end: _end, ...columns } = row as Exclude<Row, { kind: 'composite' }>;
-      return columns as Part;
+      return columns;
     });
     this.rows[0] = [];
     this.keys[0] = undefined;

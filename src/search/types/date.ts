@@ -1,5 +1,6 @@
 // Date parameters: dates, instants, periods and timings are ranges of time, and so are query values.
 // https://hl7.org/fhir/R4/search.html#date. A day is the day of the server's zone: it lasts from 23 to 25 hours.
+import { FhirError } from '../../errors.js';
 import { isObject, type Json } from '../../fhir/json.js';
 import { openHigh, openLow } from '../rows.js';
 import { instantOf, utc } from '../zone.js';
@@ -104,9 +105,13 @@ function alternatives(
   settings: Parameters<SearchType['alternatives']>[2],
 ): Alternatives {
   const { prefix, rest } = prefixOf(unescape(value));
-  // A plus that the client did not encode arrives as a space.
-  const q = rangeOf(rest.replace(/ (\d\d:\d\d)$/, '+$1'), settings.zone);
+  const q = rangeOf(plusForSpace(rest), settings.zone);
   if (q === undefined) return refuse(asked, value, `expected ${dateType.form}`);
+  // A resource changes at an instant, and lo = hi needs one half of a condition only.
+  if (asked.param === '_lastUpdated') {
+    if (prefix === 'ge') return [[{ column: 'lo', is: 'range', ge: q.lo }]];
+    if (prefix === 'le') return [[{ column: 'hi', is: 'range', le: q.hi }]];
+  }
   switch (prefix) {
     case 'eq':
       return [
@@ -140,6 +145,20 @@ function alternatives(
     }
   }
 }
+
+/** The range of a date that is no search parameter, such as `_since`. @throws FhirError `value` */
+export function dateRange(text: string, zone: string): Range {
+  const range = rangeOf(plusForSpace(text), zone);
+  if (range === undefined)
+    throw new FhirError(
+      'value',
+      `"${text}" is not a date or time; expected YYYY-MM-DDThh:mm:ss+zz:zz or a part of it.`,
+    );
+  return range;
+}
+
+/** A plus that the client did not encode arrives as a space. */
+const plusForSpace = (text: string): string => text.replace(/ (\d\d:\d\d)$/, '+$1');
 
 export const dateType: SearchType = {
   kind: 'date',

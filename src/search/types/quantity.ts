@@ -1,7 +1,7 @@
 // Quantity parameters: numbers with a unit. https://hl7.org/fhir/R4/search.html#quantity
 // Rows say nothing of conversion: 0.5 g and 500 mg become comparable by the `:ucum` rows of docs/index-rows.md.
 import { isNumber, isObject, type JsonObject } from '../../fhir/json.js';
-import { numberAlternatives } from './number.js';
+import { numberAlternatives } from './number-range.js';
 import {
   equal,
   refuse,

@@ -71,7 +71,27 @@ export const leaf = (kind: RowKind, param: string, where: readonly Condition[] =
 });
 
 export const anyOf = (kind: RowKind, param: string, alternatives: Alternatives): Node =>
-  or(...alternatives.map(where => leaf(kind, param, where)));
+  or(...merged(alternatives).map(where => leaf(kind, param, where)));
+
+/** Alternatives that differ only in what their last column equals become one that asks for any of the values. */
+function merged(alternatives: Alternatives): Alternatives {
+  if (alternatives.length < 2) return alternatives;
+  const groups = new Map<string, { readonly where: readonly Condition[]; readonly values: Set<string> }>();
+  for (const where of alternatives) {
+    const last = where.at(-1);
+    const values = last?.is === 'eq' ? [last.value] : last?.is === 'in' ? last.values : [];
+    const key =
+      values.length === 0 ? JSON.stringify(where) : JSON.stringify([where.slice(0, -1), last!.column]);
+    const group = groups.get(key) ?? { where, values: new Set() };
+    for (const value of values) group.values.add(value);
+    groups.set(key, group);
+  }
+  return [...groups.values()].map(({ where, values }) =>
+    values.size < 2
+      ? where
+      : [...where.slice(0, -1), { column: where.at(-1)!.column, is: 'in', values: [...values] }],
+  );
+}
 
 export const equal = (column: string, value: string): Condition => ({ column, is: 'eq', value });
 

@@ -23,8 +23,8 @@ const text = (of: JsonObject, name: string): string => {
 };
 
 const primitive: Indexer = (value, sink) => {
-  if (typeof value === 'string' ? value !== '' : typeof value === 'number')
-    sink.add({ kind: 'token', system: '', code: String(value) });
+  if (typeof value === 'string' && value !== '') sink.add({ kind: 'token', system: '', code: value });
+  else if (typeof value === 'number') sink.add({ kind: 'token', system: '', code: String(value) });
 };
 
 const boolean: Indexer = (value, sink) => {

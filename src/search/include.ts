@@ -1,0 +1,113 @@
+// Resources that a page of results refers to, or that refer to it. https://hl7.org/fhir/R4/search.html#include
+// They come through the same guarded store as a read: what the caller may not see is not included.
+import { FhirError } from '../errors.js';
+import { parseJson } from '../fhir/json.js';
+import { refKey, type Ref, type Resource } from '../fhir/resource.js';
+import type { Page, Version } from '../storage/store.js';
+import type { IncludeStep, Through } from './include-step.js';
+import { indexRows } from './index-rows.js';
+import { or, type SearchPlan } from './plan.js';
+import { anyOf, equal } from './types/search-type.js';
+
+export type { IncludeStep } from './include-step.js';
+
+/** The part of a store that is needed. */
+export interface IncludeStore {
+  readMany(refs: readonly Ref[]): Promise<readonly Version[]>;
+  search(plan: SearchPlan): Promise<Page>;
+}
+
+export interface IncludeLimits {
+  /** For recognising references to this server. */
+  readonly bases: readonly string[];
+  /** Over so many included resources the search is refused: a shortened answer would look complete. */
+  readonly max?: number;
+}
+
+const defaultMax = 5_000;
+
+/**
+ * What the steps add to the page's matches: each resource once, none that is a match itself.
+ * @throws FhirError `too-costly-search` where there are more than `max`
+ */
+export async function include(
+  store: IncludeStore,
+  page: readonly Version[],
+  steps: readonly IncludeStep[],
+  { bases, max = defaultMax }: IncludeLimits,
+): Promise<readonly Version[]> {
+  const found = new Map<string, Version>();
+  const matched = new Set(page.map(version => refKey(version.ref)));
+  const keep = (versions: readonly Version[], step: IncludeStep): void => {
+    for (const version of versions) {
+      const key = refKey(version.ref);
+      if (!matched.has(key)) found.set(key, version);
+    }
+    if (found.size > max) throw tooMany(step, max);
+  };
+  for (const step of steps) {
+    if (step.direction === 'include') {
+      const refs = referredTo(page, step, bases).filter(
+        ref => !matched.has(refKey(ref)) && !found.has(refKey(ref)),
+      );
+      if (refs.length > max) throw tooMany(step, max);
+      if (refs.length > 0) keep(await store.readMany(refs), step);
+    } else {
+      for (let plan = referrersOf(page, step, max); plan !== undefined;) {
+        const { versions, next }: Page = await store.search(plan);
+        keep(versions, step);
+        plan = next === undefined ? undefined : { ...plan, after: next };
+      }
+    }
+  }
+  return [...found.values()];
+}
+
+const tooMany = (step: IncludeStep, max: number): FhirError =>
+  new FhirError(
+    'too-costly-search',
+    `${step.name} would add more than ${max} resources; ask for fewer with _count, or search for them directly.`,
+  );
+
+const localTarget = /^([A-Z][A-Za-z]+)\/([A-Za-z0-9\-.]{1,64})$/;
+
+/** The references a forward step follows, each once. */
+function referredTo(page: readonly Version[], step: IncludeStep, bases: readonly string[]): readonly Ref[] {
+  const refs = new Map<string, Ref>();
+  for (const { ref: from, body } of page) {
+    if (body === undefined || (step.source !== undefined && step.source !== from.type)) continue;
+    for (const row of indexRows(parseJson(body) as Resource, { bases })) {
+      if (row.kind !== 'reference') continue;
+      const [, type, id] = localTarget.exec(row.target) ?? [];
+      if (type === undefined || id === undefined || (step.target !== undefined && step.target !== type))
+        continue;
+      if (
+        step.through === undefined ||
+        step.through.some(one => one.param === row.param && reaches(one, type))
+      )
+        refs.set(row.target, { type, id });
+    }
+  }
+  return [...refs.values()];
+}
+
+const reaches = ({ targets }: Through, type: string): boolean =>
+  targets === undefined || targets.includes(type);
+
+/** The search for what refers to the page; undefined where nothing can. */
+function referrersOf(page: readonly Version[], step: IncludeStep, max: number): SearchPlan | undefined {
+  const targets = page
+    .map(({ ref }) => ref)
+    .filter(ref => step.target === undefined || step.target === ref.type);
+  const where = or(
+    ...(step.through ?? []).map(one =>
+      anyOf(
+        'reference',
+        one.param,
+        targets.filter(ref => reaches(one, ref.type)).map(ref => [equal('target', refKey(ref))]),
+      ),
+    ),
+  );
+  if (where.op === 'none') return undefined;
+  return { types: [step.source!], where, sort: [], count: Math.min(max + 1, 1_000), total: 'none' };
+}
