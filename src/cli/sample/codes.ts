@@ -45,7 +45,11 @@ export const identifierSystems = {
   tariff: 'https://example.org/sid/tariff',
 } as const;
 
-export const coding = (system: string, code: string, display: string): JsonObject => ({ system, code, display });
+export const coding = (system: string, code: string, display: string): JsonObject => ({
+  system,
+  code,
+  display,
+});
 
 export const concept = (system: string, code: string, display: string): JsonObject => ({
   coding: [{ system, code, display }],

@@ -39,10 +39,19 @@ export function diary(facilities: readonly Facility[], today: number): Diary {
     const days = Math.floor(ordinal / slotsPerDay) + 1;
     const within = ordinal % slotsPerDay;
     // Eight half hours from 08:00, and eight from 13:00.
-    const start = workingDay(today, when === 'future' ? days : -days) + 8 * hour + within * slotLength + (within < 8 ? 0 : hour);
+    const start =
+      workingDay(today, when === 'future' ? days : -days) +
+      8 * hour +
+      within * slotLength +
+      (within < 8 ? 0 : hour);
     return { start, end: start + slotLength };
   };
-  const slot = (doctor: Staff, when: 'future' | 'past', ordinal: number, status: string): Resource & { id: string } => {
+  const slot = (
+    doctor: Staff,
+    when: 'future' | 'past',
+    ordinal: number,
+    status: string,
+  ): Resource & { id: string } => {
     const { start, end } = slotTimes(when, ordinal);
     return {
       resourceType: 'Slot',
@@ -80,14 +89,22 @@ export function diary(facilities: readonly Facility[], today: number): Diary {
         id: story.id('appointment'),
         status,
         ...(status === 'cancelled' ? { cancelationReason: { text: 'Cancelled by the patient' } } : {}),
-        appointmentType: concept(systems.appointmentReason, 'FOLLOWUP', 'A follow up visit from a previous appointment'),
+        appointmentType: concept(
+          systems.appointmentReason,
+          'FOLLOWUP',
+          'A follow up visit from a previous appointment',
+        ),
         start: dateTime(start),
         end: dateTime(end),
         minutesDuration: slotLength / minute,
         slot: [slotReference],
         created: dateTime(Math.min(start, today) - 20 * day),
         participant: [
-          { actor: story.patient, required: 'required', status: status === 'cancelled' ? 'declined' : 'accepted' },
+          {
+            actor: story.patient,
+            required: 'required',
+            status: status === 'cancelled' ? 'declined' : 'accepted',
+          },
           { actor: practitioner(doctor), required: 'required', status: 'accepted' },
           { actor: reference('Location', doctor.facility.locations.outpatients), status: 'accepted' },
         ],

@@ -5,7 +5,14 @@ import type { Resource } from '../../fhir/resource.js';
 import { concept, identifierSystems, systems } from './codes.js';
 import { familyNames, femaleNames, maleNames } from './names.js';
 import { random, type Random } from './random.js';
-import { organization, reference, type Facility, type Role, type SampleOptions, type Staff } from './story.js';
+import {
+  organization,
+  reference,
+  type Facility,
+  type Role,
+  type SampleOptions,
+  type Staff,
+} from './story.js';
 
 interface Place {
   readonly id: string;
@@ -17,14 +24,56 @@ interface Place {
 }
 
 const hospitals: readonly Place[] = [
-  { id: 'quthing', name: 'Quthing District Hospital', town: 'Moyeni', districtName: 'Quthing', latitude: -30.4, longitude: 27.7 },
-  { id: 'maseru', name: 'Maseru District Hospital', town: 'Maseru', districtName: 'Maseru', latitude: -29.31, longitude: 27.48 },
-  { id: 'mafeteng', name: 'Mafeteng District Hospital', town: 'Mafeteng', districtName: 'Mafeteng', latitude: -29.82, longitude: 27.24 },
+  {
+    id: 'quthing',
+    name: 'Quthing District Hospital',
+    town: 'Moyeni',
+    districtName: 'Quthing',
+    latitude: -30.4,
+    longitude: 27.7,
+  },
+  {
+    id: 'maseru',
+    name: 'Maseru District Hospital',
+    town: 'Maseru',
+    districtName: 'Maseru',
+    latitude: -29.31,
+    longitude: 27.48,
+  },
+  {
+    id: 'mafeteng',
+    name: 'Mafeteng District Hospital',
+    town: 'Mafeteng',
+    districtName: 'Mafeteng',
+    latitude: -29.82,
+    longitude: 27.24,
+  },
 ];
 const healthCentres: readonly Place[] = [
-  { id: 'mount-moorosi', name: 'Mount Moorosi Health Centre', town: 'Mount Moorosi', districtName: 'Quthing', latitude: -30.28, longitude: 27.87 },
-  { id: 'mazenod', name: 'Mazenod Health Centre', town: 'Mazenod', districtName: 'Maseru', latitude: -29.41, longitude: 27.55 },
-  { id: 'tsakholo', name: 'Tsakholo Health Centre', town: 'Tsakholo', districtName: 'Mafeteng', latitude: -29.65, longitude: 27.18 },
+  {
+    id: 'mount-moorosi',
+    name: 'Mount Moorosi Health Centre',
+    town: 'Mount Moorosi',
+    districtName: 'Quthing',
+    latitude: -30.28,
+    longitude: 27.87,
+  },
+  {
+    id: 'mazenod',
+    name: 'Mazenod Health Centre',
+    town: 'Mazenod',
+    districtName: 'Maseru',
+    latitude: -29.41,
+    longitude: 27.55,
+  },
+  {
+    id: 'tsakholo',
+    name: 'Tsakholo Health Centre',
+    town: 'Tsakholo',
+    districtName: 'Mafeteng',
+    latitude: -29.65,
+    longitude: 27.18,
+  },
 ];
 const network = 'lowlands';
 const clinicCode: Readonly<Record<Role, JsonObject>> = {
@@ -50,7 +99,10 @@ export function district({ patients, seed }: SampleOptions): District {
   const open = (place: Place, hospital?: Facility): void => {
     const facility = openFacility(place, hospital, more, draw);
     facilities.push(facility);
-    resources.push(...facilityResources(facility), ...facility.staff.flatMap(one => staffResources(one, draw)));
+    resources.push(
+      ...facilityResources(facility),
+      ...facility.staff.flatMap(one => staffResources(one, draw)),
+    );
   };
   for (const place of hospitals) open(place);
   for (const place of healthCentres) {
@@ -82,12 +134,27 @@ function openFacility(place: Place, hospital: Facility | undefined, more: number
     },
   };
   const posts: readonly (readonly [Role, number])[] = hospital
-    ? [['doctor', 1 + more], ['nurse', 1 + more], ['reception', 1]]
-    : [['doctor', 2 + more], ['nurse', 2 + more], ['pharmacist', 1], ['laboratory', 1], ['reception', 1]];
+    ? [
+        ['doctor', 1 + more],
+        ['nurse', 1 + more],
+        ['reception', 1],
+      ]
+    : [
+        ['doctor', 2 + more],
+        ['nurse', 2 + more],
+        ['pharmacist', 1],
+        ['laboratory', 1],
+        ['reception', 1],
+      ];
   for (const [role, count] of posts) {
     for (let n = 1; n <= count; n++) {
       const given = draw.pick(draw.chance(0.55) ? femaleNames : maleNames);
-      staff.push({ id: `${role}-${place.id}-${n}`, role, name: `${given} ${draw.pick(familyNames)}`, facility });
+      staff.push({
+        id: `${role}-${place.id}-${n}`,
+        role,
+        name: `${given} ${draw.pick(familyNames)}`,
+        facility,
+      });
     }
   }
   return facility;
@@ -124,7 +191,11 @@ function facilityResources(facility: Facility): Resource[] {
     status: 'active',
     name,
     mode: 'instance',
-    type: [isHospital ? concept(systems.roleCode, 'HOSP', 'Hospital') : concept(systems.roleCode, 'OF', 'Outpatient facility')],
+    type: [
+      isHospital
+        ? concept(systems.roleCode, 'HOSP', 'Hospital')
+        : concept(systems.roleCode, 'OF', 'Outpatient facility'),
+    ],
     address,
     physicalType: concept(systems.locationForm, 'bu', 'Building'),
     position: { longitude: facility.longitude, latitude: facility.latitude },
@@ -169,13 +240,22 @@ function staffResources(staff: Staff, draw: Random): Resource[] {
       resourceType: 'Practitioner',
       id: staff.id,
       ...(licensed
-        ? { identifier: [{ system: identifierSystems.licence, value: `LS-${draw.int(10_000, 99_999)}-${staff.id}` }] }
+        ? {
+            identifier: [
+              { system: identifierSystems.licence, value: `LS-${draw.int(10_000, 99_999)}-${staff.id}` },
+            ],
+          }
         : {}),
       active: true,
-      name: [{ use: 'official', family, given: [given], ...(staff.role === 'doctor' ? { prefix: ['Dr'] } : {}) }],
+      name: [
+        { use: 'official', family, given: [given], ...(staff.role === 'doctor' ? { prefix: ['Dr'] } : {}) },
+      ],
       telecom: [{ system: 'email', value: `${staff.id}@example.org`, use: 'work' }],
       gender: female ? 'female' : 'male',
-      communication: [concept(systems.language, 'st', 'Southern Sotho'), concept(systems.language, 'en', 'English')],
+      communication: [
+        concept(systems.language, 'st', 'Southern Sotho'),
+        concept(systems.language, 'en', 'English'),
+      ],
     },
     {
       resourceType: 'PractitionerRole',
@@ -186,7 +266,11 @@ function staffResources(staff: Staff, draw: Random): Resource[] {
       code: [clinicCode[staff.role]],
       location: [reference('Location', department(staff))],
       availableTime: [
-        { daysOfWeek: ['mon', 'tue', 'wed', 'thu', 'fri'], availableStartTime: '08:00:00', availableEndTime: '17:00:00' },
+        {
+          daysOfWeek: ['mon', 'tue', 'wed', 'thu', 'fri'],
+          availableStartTime: '08:00:00',
+          availableEndTime: '17:00:00',
+        },
       ],
     },
   ];

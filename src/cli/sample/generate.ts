@@ -1,11 +1,18 @@
 // Tsela's own sample data: a small health district in Lesotho, made up from a seed. It streams: one patient's resources
 // are in memory at a time. Every reference names something told earlier, so that it can be loaded in order.
-import type { Resource } from '../../fhir/resource.js';
+import { refKey, type Resource } from '../../fhir/resource.js';
 import { day, minute, startOfDay, yearsBetween } from './calendar.js';
 import { diary, type Diary } from './diary.js';
 import { district } from './district.js';
 import { antenatalCare, childHealthVisit } from './illnesses.js';
-import { openStory, tellAllergies, tellChronicIllnesses, tellConsent, tellPatient, type Chronic } from './person.js';
+import {
+  openStory,
+  tellAllergies,
+  tellChronicIllnesses,
+  tellConsent,
+  tellPatient,
+  type Chronic,
+} from './person.js';
 import { staffOf, type Facility, type SampleOptions, type Story } from './story.js';
 import { acuteIllness, tellImmunizations, tellVisit, type Visit } from './visit.js';
 
@@ -18,7 +25,8 @@ export const defaultToday = '2026-01-05';
  */
 export function* generate(options: SampleOptions): Generator<Resource[]> {
   const today = startOfDay(options.today);
-  if (today === undefined) throw new RangeError(`--today: ${options.today} is not a day, expected YYYY-MM-DD`);
+  if (today === undefined)
+    throw new RangeError(`--today: ${options.today} is not a day, expected YYYY-MM-DD`);
   if (!Number.isSafeInteger(options.patients) || options.patients < 0) {
     throw new RangeError('--patients: expected a whole number from 0');
   }
@@ -40,7 +48,10 @@ function tellLife(index: number, story: Story, facilities: readonly Facility[], 
   const age = yearsBetween(story.born, today);
   const visitDays = daysOfVisits(story);
   const latest = visitDays.at(-1) ?? today - 300 * day;
-  const died = age >= 60 && latest < today - 30 * day && random.chance(0.08) ? latest + random.int(2, 25) * day : undefined;
+  const died =
+    age >= 60 && latest < today - 30 * day && random.chance(0.08)
+      ? latest + random.int(2, 25) * day
+      : undefined;
 
   tellPatient(story, died);
   tellConsent(story, index, facilities);
@@ -54,7 +65,8 @@ function tellLife(index: number, story: Story, facilities: readonly Facility[], 
   };
   // What had begun when somebody died ended with them.
   const lived: Story = died === undefined ? story : { ...story, today: died };
-  for (const start of visitDays) tellVisit(lived, { start, ...reasonToCome(story, chronic, start), ...traits });
+  for (const start of visitDays)
+    tellVisit(lived, { start, ...reasonToCome(story, chronic, start), ...traits });
   if (died === undefined) tellAppointments(story, appointments, chronic, traits);
 }
 
@@ -71,12 +83,17 @@ function daysOfVisits(story: Story): number[] {
     .filter(start => start > story.born + day);
 }
 
-function reasonToCome(story: Story, chronic: readonly Chronic[], when: number): Pick<Visit, 'illness' | 'chronic' | 'doctor'> {
+function reasonToCome(
+  story: Story,
+  chronic: readonly Chronic[],
+  when: number,
+): Pick<Visit, 'illness' | 'chronic' | 'doctor'> {
   const { random } = story;
   const age = yearsBetween(story.born, when);
   const known = chronic.filter(({ since }) => since < when);
   const doctor = staffOf(story.home, 'doctor', random);
-  if (known.length > 0 && random.chance(0.65)) return { illness: random.pick(known).illness, chronic: true, doctor };
+  if (known.length > 0 && random.chance(0.65))
+    return { illness: random.pick(known).illness, chronic: true, doctor };
   const { ages } = antenatalCare;
   if (story.sex === 'female' && age >= ages[0] && age <= ages[1] && random.chance(0.2)) {
     return { illness: antenatalCare, chronic: false, doctor };
@@ -102,7 +119,8 @@ function tellAppointments(
     const doctor = staffOf(story.home, 'doctor', random);
     const came = random.chance(0.85);
     const { appointment, start } = appointments.book(story, doctor, 'past', came ? 'fulfilled' : 'noshow');
-    if (came) tellVisit(story, { start, ...reasonToCome(story, chronic, start), doctor, appointment, ...traits });
+    if (came)
+      tellVisit(story, { start, ...reasonToCome(story, chronic, start), doctor, appointment, ...traits });
   }
   if (random.chance(chronic.length > 0 ? 0.6 : 0.15)) {
     const doctor = staffOf(story.home, 'doctor', random);
@@ -119,7 +137,7 @@ export function* sampleLines(options: SampleOptions): Generator<string> {
 export function* sampleBundles(options: SampleOptions): Generator<string> {
   for (const group of generate(options)) {
     const entry = group.map(resource => {
-      const url = `${resource.resourceType}/${String(resource['id'])}`;
+      const url = refKey({ type: resource.resourceType, id: resource['id'] as string });
       return { resource, request: { method: 'PUT', url } };
     });
     if (entry.length > 0) yield JSON.stringify({ resourceType: 'Bundle', type: 'transaction', entry });

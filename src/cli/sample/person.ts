@@ -5,10 +5,25 @@ import { coding, concept, identifierSystems, loinc, snomed, systems } from './co
 import { allergies, chronicIllnesses, type ChronicIllness } from './illnesses.js';
 import { familyNames, femaleNames, maleNames, villages } from './names.js';
 import { random, type Random } from './random.js';
-import { organization, practitioner, reference, staffOf, type Facility, type SampleOptions, type Story } from './story.js';
+import {
+  organization,
+  practitioner,
+  reference,
+  staffOf,
+  type Facility,
+  type SampleOptions,
+  type Story,
+} from './story.js';
 
 /** Shares of the population by age: half are children and young people, as in Lesotho. */
-const ageBands = [[0.12, 0, 4], [0.22, 5, 14], [0.2, 15, 24], [0.24, 25, 44], [0.14, 45, 64], [0.08, 65, 92]] as const;
+const ageBands = [
+  [0.12, 0, 4],
+  [0.22, 5, 14],
+  [0.2, 15, 24],
+  [0.24, 25, 44],
+  [0.14, 45, 64],
+  [0.08, 65, 92],
+] as const;
 /** Most live near the district's first hospital. */
 const facilityShares = [0.34, 0.18, 0.18, 0.12, 0.09, 0.09];
 
@@ -51,7 +66,11 @@ export function openStory(
 }
 
 function ageInYears(draw: Random): number {
-  const [, from, to] = weighted(draw, ageBands, ageBands.map(([share]) => share));
+  const [, from, to] = weighted(
+    draw,
+    ageBands,
+    ageBands.map(([share]) => share),
+  );
   // Never quite zero: a newborn is some days old on the sample's day.
   return Math.max(from + draw.next() * (to - from + 1), 0.05);
 }
@@ -72,7 +91,16 @@ export function tellPatient(story: Story, died: number | undefined): void {
   const village = draw.pick(villages);
   const isAdult = age >= 18;
   const doctor = staffOf(home, 'doctor', draw);
-  const address = [{ use: 'home', type: 'physical', line: [village], city: home.town, district: home.districtName, country: 'LS' }];
+  const address = [
+    {
+      use: 'home',
+      type: 'physical',
+      line: [village],
+      city: home.town,
+      district: home.districtName,
+      country: 'LS',
+    },
+  ];
   const married = age >= 20 && draw.chance(0.5);
   story.tell({
     resourceType: 'Patient',
@@ -108,8 +136,19 @@ export function tellPatient(story: Story, died: number | undefined): void {
     managingOrganization: organization(home),
   });
   if (!isAdult || draw.chance(0.3)) {
-    const [code, display] = !isAdult ? (['MTH', 'mother'] as const) : married ? (['SPS', 'spouse'] as const) : (['SIB', 'sibling'] as const);
-    const relativeSex = code === 'MTH' ? 'female' : code === 'SPS' ? (sex === 'female' ? 'male' : 'female') : draw.pick(['female', 'male'] as const);
+    const [code, display] = !isAdult
+      ? (['MTH', 'mother'] as const)
+      : married
+        ? (['SPS', 'spouse'] as const)
+        : (['SIB', 'sibling'] as const);
+    const relativeSex =
+      code === 'MTH'
+        ? 'female'
+        : code === 'SPS'
+          ? sex === 'female'
+            ? 'male'
+            : 'female'
+          : draw.pick(['female', 'male'] as const);
     story.tell({
       resourceType: 'RelatedPerson',
       id: story.id('relative'),
@@ -117,7 +156,11 @@ export function tellPatient(story: Story, died: number | undefined): void {
       patient: story.patient,
       relationship: [concept(systems.roleCode, code, display)],
       name: [
-        { use: 'official', family: story.familyName, given: [draw.pick(relativeSex === 'female' ? femaleNames : maleNames)] },
+        {
+          use: 'official',
+          family: story.familyName,
+          given: [draw.pick(relativeSex === 'female' ? femaleNames : maleNames)],
+        },
       ],
       telecom: [{ system: 'phone', value: telephone(`9${number}`), use: 'mobile' }],
       gender: relativeSex,
@@ -134,7 +177,10 @@ const rash = snomed('271807003', 'Eruption of skin');
 export function tellAllergies(story: Story): void {
   const { random: draw } = story;
   const others = allergies.filter(one => !one.isPenicillin);
-  const found = [...allergies.filter(one => one.isPenicillin && story.penicillinAllergy), ...(draw.chance(0.08) ? [draw.pick(others)] : [])];
+  const found = [
+    ...allergies.filter(one => one.isPenicillin && story.penicillinAllergy),
+    ...(draw.chance(0.08) ? [draw.pick(others)] : []),
+  ];
   for (const allergy of found) {
     story.tell({
       resourceType: 'AllergyIntolerance',
@@ -163,7 +209,9 @@ export interface Chronic {
 export function tellChronicIllnesses(story: Story): Chronic[] {
   const { random: draw } = story;
   const age = yearsBetween(story.born, story.today);
-  const found = chronicIllnesses.filter(({ ages: [from, to], share }) => age >= from && age <= to && draw.chance(share));
+  const found = chronicIllnesses.filter(
+    ({ ages: [from, to], share }) => age >= from && age <= to && draw.chance(share),
+  );
   return found.map(illness => {
     // Known for half a year to five years, and not from before the age at which it comes.
     const years = Math.min(0.5 + draw.next() * 4.5, Math.max(0.1, age - illness.ages[0]));

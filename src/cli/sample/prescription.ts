@@ -20,7 +20,8 @@ export interface Prescribed {
 }
 
 export function tellPrescription(story: Story, order: Prescribed): void {
-  const medicine = order.medicine.isPenicillin && story.penicillinAllergy ? insteadOfPenicillin : order.medicine;
+  const medicine =
+    order.medicine.isPenicillin && story.penicillinAllergy ? insteadOfPenicillin : order.medicine;
   const { unit, dose, timesADay, days } = medicine;
   const units = unit === 'mL' ? 'mL' : `{${unit}}`;
   const ends = order.when + days * (order.repeats + 1) * day;

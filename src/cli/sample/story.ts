@@ -61,7 +61,10 @@ export interface Story {
 
 export const reference = (type: string, id: string): JsonObject => ({ reference: refKey({ type, id }) });
 
-export const practitioner = (staff: Staff): JsonObject => ({ ...reference('Practitioner', staff.id), display: staff.name });
+export const practitioner = (staff: Staff): JsonObject => ({
+  ...reference('Practitioner', staff.id),
+  display: staff.name,
+});
 
 export const organization = (facility: Facility): JsonObject => ({
   ...reference('Organization', facility.id),

@@ -6,7 +6,15 @@ import { coding, concept, identifierSystems, snomed, systems } from './codes.js'
 import { acuteIllnesses, vaccines, type Illness } from './illnesses.js';
 import { tellLaboratory } from './laboratory.js';
 import { tellPrescription } from './prescription.js';
-import { organization, practitioner, reference, staffOf, type Facility, type Staff, type Story } from './story.js';
+import {
+  organization,
+  practitioner,
+  reference,
+  staffOf,
+  type Facility,
+  type Staff,
+  type Story,
+} from './story.js';
 import { tellVitals } from './vitals.js';
 
 export interface Visit {
@@ -60,7 +68,14 @@ export function tellVisit(story: Story, visit: Visit): void {
     ...(admitted
       ? { hospitalization: { dischargeDisposition: concept(systems.dischargeDisposition, 'home', 'Home') } }
       : {}),
-    location: [{ location: reference('Location', admitted ? facility.hospital.locations.ward : facility.locations.outpatients) }],
+    location: [
+      {
+        location: reference(
+          'Location',
+          admitted ? facility.hospital.locations.ward : facility.locations.outpatients,
+        ),
+      },
+    ],
     serviceProvider: organization(admitted ? facility.hospital : facility),
   });
 
@@ -75,28 +90,54 @@ export function tellVisit(story: Story, visit: Visit): void {
   });
   if (!visit.chronic && illness.medicines.length > 0) tellCondition(story, visit, encounter, reason, end);
   for (const panel of illness.panels ?? []) {
-    tellLaboratory(story, { panel, facility, encounter, orderedBy: doctor, when: start + 15 * minute, reason, urgent: illness.isEmergency ?? admitted });
+    tellLaboratory(story, {
+      panel,
+      facility,
+      encounter,
+      orderedBy: doctor,
+      when: start + 15 * minute,
+      reason,
+      urgent: illness.isEmergency ?? admitted,
+    });
   }
-  if (illness.procedure) tellProcedure(story, illness.procedure, encounter, doctor, start + 20 * minute, reason, facility);
+  if (illness.procedure)
+    tellProcedure(story, illness.procedure, encounter, doctor, start + 20 * minute, reason, facility);
   const given = age < 6 ? (illness.childMedicines ?? illness.medicines) : illness.medicines;
   for (const medicine of given) {
-    tellPrescription(story, { medicine, encounter, prescribedBy: doctor, when: start + 30 * minute, reason, repeats: visit.chronic ? 2 : 0 });
+    tellPrescription(story, {
+      medicine,
+      encounter,
+      prescribedBy: doctor,
+      when: start + 30 * minute,
+      reason,
+      repeats: visit.chronic ? 2 : 0,
+    });
   }
   if (random.chance(0.1)) tellBill(story, encounter, doctor, end);
 }
 
 function encounterClass(illness: Illness, admitted: boolean): JsonObject {
   if (admitted) return coding(systems.actCode, 'IMP', 'inpatient encounter');
-  return illness.isEmergency ? coding(systems.actCode, 'EMER', 'emergency') : coding(systems.actCode, 'AMB', 'ambulatory');
+  return illness.isEmergency
+    ? coding(systems.actCode, 'EMER', 'emergency')
+    : coding(systems.actCode, 'AMB', 'ambulatory');
 }
 
 function encounterType(illness: Illness, chronic: boolean): JsonObject {
   if (chronic) return snomed('390906007', 'Follow-up encounter');
   if (illness.medicines.length === 0) return snomed('185349003', 'Encounter for check up');
-  return illness.isEmergency ? snomed('50849002', 'Emergency room admission') : snomed('185345009', 'Encounter for symptom');
+  return illness.isEmergency
+    ? snomed('50849002', 'Emergency room admission')
+    : snomed('185345009', 'Encounter for symptom');
 }
 
-function tellCondition(story: Story, visit: Visit, encounter: JsonObject, code: JsonObject, end: number): void {
+function tellCondition(
+  story: Story,
+  visit: Visit,
+  encounter: JsonObject,
+  code: JsonObject,
+  end: number,
+): void {
   const over = end + 21 * day < story.today;
   story.tell({
     resourceType: 'Condition',
@@ -145,7 +186,10 @@ function tellBill(story: Story, encounter: JsonObject, doctor: Staff, when: numb
     resourceType: 'ChargeItem',
     id: story.id('charge'),
     status: 'billed',
-    code: { coding: [coding(identifierSystems.tariff, 'OPD', 'Outpatient consultation')], text: 'Outpatient consultation' },
+    code: {
+      coding: [coding(identifierSystems.tariff, 'OPD', 'Outpatient consultation')],
+      text: 'Outpatient consultation',
+    },
     subject: story.patient,
     context: encounter,
     occurrenceDateTime: dateTime(when),
@@ -195,7 +239,10 @@ export function tellImmunizations(story: Story): void {
               lotNumber: `L${random.int(1000, 9999)}`,
               ...(atMouth
                 ? { route: { text: 'By mouth' } }
-                : { site: { text: vaccine.site === 'LA' ? 'Left arm' : 'Right arm' }, route: { text: 'Injection' } }),
+                : {
+                    site: { text: vaccine.site === 'LA' ? 'Left arm' : 'Right arm' },
+                    route: { text: 'Injection' },
+                  }),
             }),
         performer: [{ actor: practitioner(staffOf(story.home, 'nurse', random)) }],
         protocolApplied: [

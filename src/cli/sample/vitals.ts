@@ -56,8 +56,14 @@ export function tellVitals(story: Story, visit: Measured): void {
   };
 
   if (age >= 12) {
-    const systolic = random.around(visit.hypertensive ? 148 : 106 + Math.min(age, 70) / 4, visit.hypertensive ? 12 : 8);
-    const diastolic = Math.min(random.around(visit.hypertensive ? 92 : 68 + Math.min(age, 60) / 6, 6), systolic - 20);
+    const systolic = random.around(
+      visit.hypertensive ? 148 : 106 + Math.min(age, 70) / 4,
+      visit.hypertensive ? 12 : 8,
+    );
+    const diastolic = Math.min(
+      random.around(visit.hypertensive ? 92 : 68 + Math.min(age, 60) / 6, 6),
+      systolic - 20,
+    );
     tell(codes.bloodPressure, {
       interpretation: systolic >= 140 || diastolic >= 90 ? interpretations.high : interpretations.normal,
       component: [
@@ -70,22 +76,43 @@ export function tellVitals(story: Story, visit: Measured): void {
   const weight = weightAt(age, story.sex) * (1 + visit.stature * 0.05 + random.around(0, 0.02, 3));
   tell(codes.height, { valueQuantity: quantity(round(height, 1), 'cm') });
   tell(codes.weight, { valueQuantity: quantity(round(weight, 1), 'kg') });
-  if (age >= 18) tell(codes.bodyMassIndex, { valueQuantity: quantity(round(weight / (height / 100) ** 2, 1), 'kg/m2') });
-  tell(codes.temperature, { valueQuantity: quantity(round(random.around(36.7, 0.25, 1) + (illness.fever ?? 0), 1), 'Cel', '°C') });
+  if (age >= 18)
+    tell(codes.bodyMassIndex, { valueQuantity: quantity(round(weight / (height / 100) ** 2, 1), 'kg/m2') });
+  tell(codes.temperature, {
+    valueQuantity: quantity(round(random.around(36.7, 0.25, 1) + (illness.fever ?? 0), 1), 'Cel', '°C'),
+  });
   const restingPulse = age < 1 ? 130 : age < 6 ? 108 : age < 13 ? 92 : 76;
-  tell(codes.heartRate, { valueQuantity: quantity(random.around(restingPulse + (illness.pulse ?? 0), 6), '/min', 'beats/minute') });
+  tell(codes.heartRate, {
+    valueQuantity: quantity(random.around(restingPulse + (illness.pulse ?? 0), 6), '/min', 'beats/minute'),
+  });
   // Quthing and its neighbours lie between 1,500 and 2,000 m: 96 % is usual.
   const saturation = Math.min(99, random.around(96 + (illness.saturation ?? 0), 1));
   tell(codes.saturation, { valueQuantity: quantity(saturation, '%') });
 }
 
 /** Centimetres in the middle of the growth charts, straight between the points. */
-const heightPoints = [[0, 52], [1, 75], [2, 87], [5, 109], [10, 138], [13, 155]] as const;
-const heightAt = (age: number, sex: Story['sex']): number => between(heightPoints, age, sex === 'male' ? 168 : 158);
+const heightPoints = [
+  [0, 52],
+  [1, 75],
+  [2, 87],
+  [5, 109],
+  [10, 138],
+  [13, 155],
+] as const;
+const heightAt = (age: number, sex: Story['sex']): number =>
+  between(heightPoints, age, sex === 'male' ? 168 : 158);
 
 /** Kilograms. */
-const weightPoints = [[0, 4], [1, 9.5], [2, 12.2], [5, 18], [10, 32], [13, 45]] as const;
-const weightAt = (age: number, sex: Story['sex']): number => between(weightPoints, age, sex === 'male' ? 65 : 66);
+const weightPoints = [
+  [0, 4],
+  [1, 9.5],
+  [2, 12.2],
+  [5, 18],
+  [10, 32],
+  [13, 45],
+] as const;
+const weightAt = (age: number, sex: Story['sex']): number =>
+  between(weightPoints, age, sex === 'male' ? 65 : 66);
 
 const grownUp = 18;
 function between(points: readonly (readonly [number, number])[], age: number, adult: number): number {

@@ -1,0 +1,156 @@
+#!/usr/bin/env node
+// The command line: what there is, its options, and how failures are told. Each command's code is imported when it is
+// used, so that `tsela --help` answers at once. docs/cli.md is the manual.
+import { readFileSync } from 'node:fs';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { ExportOptions } from './cli/export.js';
+import type { LoadOptions } from './cli/load.js';
+import { Problem, sentenceOf } from './cli/problem.js';
+import type { SampleCommandOptions } from './cli/sample.js';
+import type { StartOptions } from './cli/start.js';
+import type { DataOptions } from './cli/target.js';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+const program = new Command('tsela')
+  .description('Tsela, a FHIR R4 interoperability server')
+  .version(version, '-V, --version', 'print the version')
+  .option('--verbose', 'show stack traces of failures')
+  .helpOption('-h, --help', 'show help')
+  .helpCommand('help [command]', 'show help for a command')
+  .showHelpAfterError('(tsela --help shows what there is)')
+  .configureHelp({ showGlobalOptions: true });
+
+const whole =
+  (from: number, to: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (!/^-?\d+$/.test(text) || value < from || value > to)
+      throw new InvalidArgumentError(`Expected a whole number from ${from} to ${to}.`);
+    return value;
+  };
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+
+const dataOptions = (command: Command): Command =>
+  command
+    .option('--data <folder>', 'the folder of the embedded store (TSELA_DATA)')
+    .option('--mongodb-url <url>', 'the MongoDB to use instead (MONGODB_URL)');
+const targetOptions = (command: Command): Command =>
+  dataOptions(
+    command.option('--url <base>', 'the FHIR base of a running server, such as http://127.0.0.1:8080/fhir'),
+  ).option(
+    '--header <line>',
+    'an HTTP header to send with every request, "Name: value"; may be repeated',
+    collect,
+  );
+const parallelOption = ['--parallel <n>', 'requests under way at once', whole(1, 64), 4] as const;
+
+/** Runs a command and takes its exit code. */
+const exitWith = async (code: Promise<number>): Promise<void> => {
+  process.exitCode = await code;
+};
+
+dataOptions(
+  program
+    .command('start')
+    .description('start the server')
+    .option('--port <n>', 'the port to listen on (TSELA_PORT)')
+    .option('--host <address>', 'the address to listen on (TSELA_HOST)')
+    .option('--open', 'serve everything to everyone without login, on this machine only: for trying out'),
+).action(async (options: StartOptions) => {
+  await exitWith((await import('./cli/start.js')).start(options));
+});
+
+targetOptions(
+  program
+    .command('load')
+    .description(
+      'load files, folders, http(s) addresses or standard input (-): JSON and NDJSON, also gzipped',
+    )
+    .argument('<paths...>', 'what to load'),
+)
+  .option(...parallelOption)
+  .option('--failures <file>', 'write every failure to this file, as NDJSON')
+  .addOption(
+    new Option(
+      '--as <form>',
+      'bundles that are neither transaction nor batch: stored whole or as their entries; auto stores documents and messages whole',
+    )
+      .choices(['auto', 'bundle', 'entries'])
+      .default('auto'),
+  )
+  .option('--group <n>', 'resources per transaction, where they come singly', whole(1, 5000), 200)
+  .option('--retries <n>', 'how often a request is sent again before giving up', whole(0, 100), 8)
+  .option('--run <name>', 'load again what was loaded before: a new name makes it a new load', '')
+  .option('--quiet', 'show no progress')
+  .action(async (paths: string[], options: LoadOptions) => {
+    await exitWith((await import('./cli/load.js')).load(paths, options));
+  });
+
+targetOptions(
+  program
+    .command('sample')
+    .description('make up a small health district in Lesotho: the same seed and size give the same data'),
+)
+  .option('--patients <n>', 'how many patients', whole(0, 10_000_000), 50)
+  .option('--seed <n>', 'another number, another district', whole(-(2 ** 31), 2 ** 31 - 1), 1)
+  .option('--today <date>', 'the day everything is counted from', '2026-01-05')
+  .addOption(
+    new Option('--format <form>', 'one resource a line, or one transaction bundle a line')
+      .choices(['ndjson', 'bundles'])
+      .default('ndjson'),
+  )
+  .option('--out <file>', 'write to this file; .gz compresses')
+  .option(...parallelOption)
+  .option('--quiet', 'show no progress')
+  .action(async (options: SampleCommandOptions) => {
+    await exitWith((await import('./cli/sample.js')).sample(options));
+  });
+
+targetOptions(program.command('export').description('write every resource to one NDJSON file per type'))
+  .option('--type <type>', 'only this resource type; may be repeated', collect)
+  .option('--out <folder>', 'where to', './export')
+  .option('--quiet', 'show no progress')
+  .action(async (options: ExportOptions) => {
+    await exitWith((await import('./cli/export.js')).exportResources(options));
+  });
+
+dataOptions(program.command('reindex').description("make every index row anew, on a stopped server's data"))
+  .option('--quiet', 'show no progress')
+  .action(async (options: DataOptions & { quiet?: boolean }) => {
+    await exitWith((await import('./cli/reindex.js')).reindex(options));
+  });
+
+dataOptions(
+  program
+    .command('backup')
+    .description('copy the embedded store to a new file')
+    .argument('<path>', 'the new file'),
+).action(async (path: string, options: DataOptions) => {
+  await exitWith((await import('./cli/reindex.js')).backup(path, options));
+});
+
+dataOptions(
+  program
+    .command('doctor')
+    .description('check the machine, the configuration and the store, and say how to mend what is wrong'),
+)
+  .option('--full', 'compare the index of every resource with its content')
+  .action(async (options: DataOptions & { full?: boolean }) => {
+    await exitWith((await import('./cli/doctor.js')).doctor(options));
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const verbose = program.opts<{ verbose?: boolean }>().verbose ?? false;
+  const known =
+    error instanceof Problem || (error instanceof Error && ['ConfigError', 'FhirError'].includes(error.name));
+  process.stderr.write(`${known ? '' : 'Tsela failed: '}${sentenceOf(error)}\n`);
+  if (error instanceof Problem && error.hint !== undefined) process.stderr.write(`${error.hint}\n`);
+  if (verbose && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+  else if (!known) process.stderr.write('tsela --verbose shows where.\n');
+  process.exitCode = 1;
+}

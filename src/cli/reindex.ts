@@ -1,0 +1,47 @@
+// tsela reindex and tsela backup: on the data of a stopped server, in this process.
+import { existsSync } from 'node:fs';
+import { Problem, sentenceOf } from './problem.js';
+import { grouped, showProgress } from './progress.js';
+import { openSystem, type DataOptions } from './target.js';
+
+/** Makes every index row anew from the stored resources. */
+export async function reindex(options: DataOptions & { readonly quiet?: boolean }): Promise<number> {
+  const { system } = await openSystem(options);
+  const progress = showProgress({ noun: 'resources', totalBytes: undefined, quiet: options.quiet ?? false });
+  try {
+    const count = await system.store.reindex(system.rowsOf, done => {
+      progress.tally.done = done;
+    });
+    const { searchIndexVersion } = await import('../search/index-rows.js');
+    await system.store.setIndexVersion(searchIndexVersion());
+    progress.finish();
+    process.stdout.write(`Made the index of ${grouped(count)} resources anew.\n`);
+    return 0;
+  } finally {
+    progress.finish();
+    await system.close();
+  }
+}
+
+/** A consistent copy of the embedded store in a new file; a server may go on writing meanwhile. */
+export async function backup(path: string, options: DataOptions): Promise<number> {
+  if (existsSync(path))
+    throw new Problem(`${path} exists already.`, 'A backup never overwrites: give a new name.');
+  const { system } = await openSystem(options);
+  try {
+    const { capabilities } = system.store;
+    if (!capabilities.onlineBackup) {
+      throw new Problem(
+        `The ${capabilities.name} store is not backed up this way.`,
+        'For MongoDB use mongodump or a snapshot of the replica set.',
+      );
+    }
+    await system.store.backup(path).catch((cause: unknown) => {
+      throw new Problem(`${path} cannot be written: ${sentenceOf(cause)}`, undefined, { cause });
+    });
+    process.stdout.write(`Wrote ${path}.\n`);
+    return 0;
+  } finally {
+    await system.close();
+  }
+}

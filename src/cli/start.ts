@@ -1,0 +1,47 @@
+// tsela start: the server in the foreground, until SIGINT or SIGTERM. Flags go above the environment; whatever does not
+// hold is told at once, and nothing is served without login unless --open says so.
+import { Problem } from './problem.js';
+
+export interface StartOptions {
+  readonly port?: string;
+  readonly host?: string;
+  readonly data?: string;
+  readonly mongodbUrl?: string;
+  readonly open?: boolean;
+}
+
+/** Resolves when the server listens; it runs on until a signal ends the process. */
+export async function start({ open, mongodbUrl, ...given }: StartOptions): Promise<number> {
+  const { readConfig, checkServing } = await import('../config.js');
+  const config = readConfig({
+    ...given,
+    ...(mongodbUrl === undefined ? {} : { mongoUrl: mongodbUrl }),
+    ...(open ? { open: 'true' } : {}),
+  });
+  if (!config.open) {
+    throw new Problem(
+      'Tsela does not serve without access control, and this version has none yet: logins come with a later one.',
+      'To try it out on this machine: tsela start --open. Everyone who reaches the port then sees and changes everything.',
+    );
+  }
+  checkServing(config);
+  const { run } = await import('../main.js');
+  const { url, origin } = await run(config);
+  process.stdout.write(
+    [
+      '',
+      '  !!  OPEN MODE: no login. Everyone who reaches this port reads, changes and deletes everything.',
+      '  !!  For trying out on this machine, with made-up patients only.',
+      '',
+      `  FHIR base    ${url}`,
+      `  Statement    ${url}/metadata`,
+      `  Health       ${origin}/health/ready`,
+      `  Metrics      ${origin}/metrics`,
+      `  Data         ${config.mongoUrl === undefined ? config.data : `MongoDB, database ${config.mongoDatabase}`}`,
+      '',
+      '  Ctrl-C stops it.',
+      '',
+    ].join('\n') + '\n',
+  );
+  return 0;
+}
