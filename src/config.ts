@@ -11,7 +11,7 @@ export interface Setting<T> {
   readonly section: Section;
   readonly env: string;
   readonly kind: Kind<T>;
-  readonly fallback: T;
+  readonly fallback: NoInfer<T>;
   /** The default as somebody would write it, where that is not `String(fallback)`. */
   readonly shown?: string;
   /** One sentence for people who run Tsela. */

@@ -1,0 +1,120 @@
+// npm run demo [-- --port 8080 --patients 50 --data data/demo --once]: on a machine with nothing but Node, installs,
+// builds, starts Tsela with made-up patients and says what to try. Stays until Ctrl-C; --once stops after printing.
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { fail, ready, root, run } from './ready.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    port: { type: 'string', default: '8080' },
+    patients: { type: 'string', default: '50' },
+    data: { type: 'string', default: 'data/demo' },
+    once: { type: 'boolean', default: false },
+  },
+});
+
+/** The port where it is free, else a free one. */
+const freePort = wanted =>
+  new Promise(resolve => {
+    const probe = createServer();
+    probe.once('error', () => resolve(freePort(0)));
+    probe.listen(wanted, '127.0.0.1', () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
+
+ready();
+const port = await freePort(Number(options.port));
+if (port !== Number(options.port) && options.port !== '0')
+  console.log(`Port ${options.port} is taken, so ${port} is used.`);
+const origin = `http://127.0.0.1:${port}`;
+const fhir = `${origin}/fhir`;
+
+const env = { ...process.env, TSELA_LOG_LEVEL: process.env.TSELA_LOG_LEVEL ?? 'warn' };
+delete env.NODE_ENV; // production refuses open mode, and this is no production
+const server = spawn(
+  process.execPath,
+  ['dist/cli.js', 'start', '--open', '--port', String(port), '--data', options.data],
+  {
+    cwd: root,
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  },
+);
+let said = '';
+server.stdout.on('data', chunk => (said = (said + chunk).slice(-10_000)));
+const ended = new Promise(resolve => server.once('exit', code => resolve(code ?? 1)));
+let isStopping = false;
+ended.then(code => {
+  if (!isStopping) fail(`${said}\nThe server ended with code ${code}.`);
+});
+const stop = () => {
+  isStopping = true;
+  server.kill('SIGTERM');
+};
+process.once('SIGINT', stop).once('SIGTERM', stop);
+
+await untilReady();
+const where = process.env.MONGODB_URL ? 'MongoDB' : `embedded SQLite in ${options.data}`;
+console.log(`Tsela runs on ${where}. Loading ${options.patients} made-up patients …`);
+if (
+  run(process.execPath, ['dist/cli.js', 'sample', '--patients', options.patients, '--url', fhir], {
+    quiet: true,
+  }) !== 0
+) {
+  stop();
+  await ended;
+  fail('The sample data could not be loaded.');
+}
+await say();
+if (options.once) stop();
+await ended;
+
+async function untilReady() {
+  const deadline = Date.now() + 120_000;
+  while (Date.now() < deadline && !isStopping) {
+    const response = await fetch(`${origin}/health/ready`).catch(() => undefined);
+    if (response?.ok) return;
+    await new Promise(resolve => setTimeout(resolve, 50));
+  }
+  stop();
+  fail('The server did not become ready within two minutes.');
+}
+
+/** Addresses, logins, and requests that have an answer here. */
+async function say() {
+  const { entry = [] } = await (await fetch(`${fhir}/Patient?_count=1`)).json();
+  const patient = entry[0]?.resource;
+  const lines = [
+    '',
+    `  FHIR base    ${fhir}`,
+    `  Statement    ${fhir}/metadata`,
+    `  Health       ${origin}/health/ready`,
+    `  Metrics      ${origin}/metrics`,
+    '  Login        none yet: open mode answers everyone on this machine, and nobody else',
+    `  Data         ${process.env.MONGODB_URL ? 'MongoDB' : join(root, options.data)}`,
+    '',
+    '  Try:',
+    `    curl '${fhir}/Patient?_count=3&_pretty=true'`,
+  ];
+  if (patient !== undefined) {
+    lines.push(`    curl '${fhir}/Patient/${patient.id}?_pretty=true'`);
+    if (patient.name?.[0]?.family)
+      lines.push(
+        `    curl '${fhir}/Patient?family=${encodeURIComponent(patient.name[0].family)}&_pretty=true'`,
+      );
+    lines.push(
+      `    curl '${fhir}/Observation?patient=Patient/${patient.id}&_sort=-date&_count=5&_pretty=true'`,
+    );
+  }
+  lines.push(
+    `    curl -X POST '${fhir}/Patient' -H 'Content-Type: application/fhir+json' \\`,
+    `      -d '{"resourceType":"Patient","name":[{"family":"Nthako"}],"birthDate":"1990-05-01"}'`,
+    '',
+    ...(options.once ? [] : ['  Ctrl-C stops it.', '']),
+  );
+  console.log(lines.join('\n'));
+}

@@ -1,0 +1,62 @@
+// Writes docs/configuration.md and docs/errors.md from src/config.ts and src/errors.ts. tests/docs.test.ts fails while
+// they are out of date. Run by hand: node scripts/make-docs.mjs
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ready, root } from './ready.mjs';
+
+/** A code span that a table cell can hold. */
+const code = text => `\`${String(text).replaceAll('|', '\\|')}\``;
+const cell = text => text.replaceAll('|', '\\|');
+
+export async function configurationPage() {
+  const { settingRows } = await import(new URL('../dist/config.js', import.meta.url));
+  const lines = [
+    '# Configuration',
+    '',
+    'Made from `src/config.ts` by `node scripts/make-docs.mjs`. Settings are environment variables; an empty value counts as',
+    'none. All problems are reported at once when Tsela starts. With `NODE_ENV=production` the values marked *development*',
+    'are refused.',
+  ];
+  for (const section of new Set(settingRows.map(([, row]) => row.section))) {
+    lines.push(
+      '',
+      `## ${section}`,
+      '',
+      '| Variable | Default | Meaning | Accepts | Example |',
+      '|---|---|---|---|---|',
+    );
+    for (const [, row] of settingRows.filter(([, each]) => each.section === section)) {
+      const development = row.developmentOnly === undefined ? '' : ' *(development)*';
+      const fallback = row.shown ?? code(row.fallback);
+      lines.push(
+        `| ${code(row.env)} | ${cell(fallback)} | ${cell(row.says)}${development} | ${cell(row.kind.accepts)} | ${code(row.example)} |`,
+      );
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+export async function errorsPage() {
+  const { errorTable } = await import(new URL('../dist/errors.js', import.meta.url));
+  const lines = [
+    '# Errors',
+    '',
+    'Made from `src/errors.ts` by `node scripts/make-docs.mjs`. Every failure is answered with an OperationOutcome whose first',
+    'issue has this code; `details.text` says what was wrong and what is accepted, `expression` where. A failure of the server',
+    'itself (500) says only the request id under which the log has its cause.',
+    '',
+    '| Code in logs | HTTP status | `issue.code` | When |',
+    '|---|---|---|---|',
+    ...Object.entries(errorTable).map(
+      ([name, { status, issue, when }]) => `| ${code(name)} | ${status} | ${code(issue)} | ${cell(when)} |`,
+    ),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  ready();
+  writeFileSync(join(root, 'docs/configuration.md'), await configurationPage());
+  writeFileSync(join(root, 'docs/errors.md'), await errorsPage());
+}
