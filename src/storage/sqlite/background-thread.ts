@@ -1,0 +1,48 @@
+// The thread for what takes long and nobody waits for: moving the log of recent writes (WAL) into the file, copies,
+// the check of the file's pages. https://www.sqlite.org/wal.html#ckpt, https://www.sqlite.org/lang_vacuum.html#vacuuminto
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { connect, type ConnectionOptions } from './connection.js';
+import { tell, type Told } from './failure.js';
+
+export type ToBackground =
+  | { readonly id: number; readonly what: 'checkpoint' }
+  | { readonly id: number; readonly what: 'backup'; readonly path: string }
+  | { readonly id: number; readonly what: 'checkPages' }
+  | { readonly id: number; readonly what: 'close' };
+export interface FromBackground {
+  readonly id: number;
+  readonly result?: unknown;
+  readonly failed?: Told;
+}
+
+const port = parentPort as MessagePort;
+const connection = connect({ ...(workerData as ConnectionOptions), write: true });
+
+function work(message: ToBackground): unknown {
+  switch (message.what) {
+    case 'checkpoint': {
+      const [row] = connection.db.pragma('wal_checkpoint(PASSIVE)') as { log: number }[];
+      return row?.log ?? 0;
+    }
+    case 'backup':
+      connection.db.prepare('VACUUM INTO ?').run(message.path);
+      return undefined;
+    case 'checkPages':
+      return (connection.db.pragma('quick_check(20)') as { quick_check: string }[])
+        .map(row => row.quick_check)
+        .filter(line => line !== 'ok');
+    case 'close':
+      connection.db.close();
+      return undefined;
+  }
+}
+
+port.on('message', (message: ToBackground) => {
+  const { id, what } = message;
+  try {
+    port.postMessage({ id, result: work(message) } satisfies FromBackground);
+  } catch (error) {
+    port.postMessage({ id, failed: tell(error) } satisfies FromBackground);
+  }
+  if (what === 'close') port.close();
+});

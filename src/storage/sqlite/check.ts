@@ -1,0 +1,104 @@
+// Compares what the tables hold with what the bodies give, and the tables with each other. Runs beside traffic, but
+// then tells of resources that changed while it read.
+import { setImmediate as turn } from 'node:timers/promises';
+import type { RowsOf, Version } from '../store.js';
+import type { Connection } from './connection.js';
+import { indexed, type Table } from './postings.js';
+import { deletion } from './record.js';
+import { hasEnd, keyColumns } from './writer.js';
+
+const tables: readonly Table[] = ['tok', 'str', 'ref', 'rref', 'dat', 'num', 'cmp'];
+
+export async function* check(
+  connection: Connection,
+  pages: AsyncIterable<readonly (Version & { readonly rid: number })[]>,
+  rowsOf: RowsOf,
+): AsyncGenerator<string> {
+  const expected = new Map<string, number>();
+  for await (const page of pages) {
+    for (const version of page) yield* checkResource(connection, version, rowsOf, expected);
+  }
+  for (const table of tables) {
+    yield* checkSurplus(connection, table, expected);
+    await turn();
+  }
+  for (const [sentence, sql] of invariants) {
+    for (const row of connection.all<{ what: string }>(`${sql} LIMIT 20`)) yield `${sentence} ${row.what}.`;
+    await turn();
+  }
+}
+
+function* checkResource(
+  connection: Connection,
+  version: Version & { readonly rid: number },
+  rowsOf: RowsOf,
+  expected: Map<string, number>,
+): Generator<string> {
+  const { dictionary } = connection;
+  const name = `${version.ref.type}/${version.ref.id}`;
+  const kind = dictionary.kind(version.ref.type)!;
+  const stored = connection.get<{ lu: number; d: number; b: Buffer }>(
+    'SELECT lu, d, b FROM cur WHERE type = ? AND r = ?',
+    kind.id,
+    version.rid,
+  );
+  if (stored === undefined) {
+    yield `${name} is current but not in the list of current resources.`;
+    return;
+  }
+  let made;
+  try {
+    // The connection cannot write: a text the dictionaries do not know ends in an error.
+    made = indexed(kind, version.rid, rowsOf(version), dictionary);
+  } catch {
+    yield `${name} has index rows with texts that were never indexed.`;
+    return;
+  }
+  if (stored.lu !== version.lastUpdated) yield `${name} is listed with another lastUpdated.`;
+  if (stored.d !== made.primaryDate) yield `${name} is listed with another primary date.`;
+  if (!stored.b.equals(made.packed())) yield `${name} has other packed values than its body gives.`;
+  for (const { table, key, end } of made.postings.values()) {
+    const p = table === 'rref' ? key[1] : key[0];
+    const counter = `${table} ${String(p)}`;
+    expected.set(counter, (expected.get(counter) ?? 0) + 1);
+    const on = keyColumns[table].split(', ').map(column => `${column} = ?`).join(' AND '); // prettier-ignore
+    const found = connection.one<number>(
+      `SELECT ${hasEnd.has(table) ? 'e' : '0'} FROM ${table} WHERE ${on}`,
+      ...key,
+    );
+    if (found === undefined)
+      yield `${name} lacks an index row of ${dictionary.paramOf(p as number).code} (${table}).`;
+    else if (found !== end)
+      yield `${name} has an index row of ${dictionary.paramOf(p as number).code} with other ends.`;
+  }
+}
+
+function* checkSurplus(
+  connection: Connection,
+  table: Table,
+  expected: ReadonlyMap<string, number>,
+): Generator<string> {
+  for (const { p, n } of connection.all<{ p: number; n: number }>(
+    `SELECT p, count(*) AS n FROM ${table} GROUP BY p`,
+  )) {
+    const surplus = n - (expected.get(`${table} ${p}`) ?? 0);
+    if (surplus > 0) {
+      const { type, code } = connection.dictionary.paramOf(p);
+      yield `${connection.dictionary.kindOf(type).name} has ${surplus} index rows of ${code} (${table}) more than its resources give.`;
+    }
+  }
+}
+
+const named = "(SELECT k.name || '/' || res.id FROM kind k WHERE k.id = res.type)";
+const invariants: readonly (readonly [string, string])[] = [
+  ['A gap in the versions of', `SELECT ${named} AS what FROM res WHERE EXISTS (SELECT 1 FROM hist h WHERE h.rid = res.rid) AND ((SELECT max(ver) FROM hist h WHERE h.rid = res.rid) <> res.ver - 1 OR (SELECT max(ver) - min(ver) + 1 - count(*) FROM hist h WHERE h.rid = res.rid) <> 0)`],
+  ['A superseded version without a resource:', `SELECT h.rid || '/' || h.ver AS what FROM hist h WHERE NOT EXISTS (SELECT 1 FROM res WHERE res.rid = h.rid)`],
+  ['A body where there should be none, or none where there should be one:', `SELECT ${named} AS what FROM res WHERE (body IS NULL) <> (op = ${deletion})`],
+  ['A deleted resource is listed as current:', `SELECT ${named} AS what FROM cur CROSS JOIN res ON res.rid = cur.r WHERE res.op = ${deletion}`],
+  ['Listed as current but unknown:', `SELECT cur.r AS what FROM cur WHERE NOT EXISTS (SELECT 1 FROM res WHERE res.rid = cur.r AND res.type = cur.type)`],
+  ['A current version is not in the change log:', `SELECT rid || '/' || ver AS what FROM (SELECT type, rid, ver FROM res EXCEPT SELECT type, rid, ver FROM log)`],
+  ['The change log names what is not there:', `SELECT log.seq AS what FROM log WHERE NOT EXISTS (SELECT 1 FROM res WHERE res.rid = log.rid AND res.ver >= log.ver)`],
+  ['A claim whose owner is not current:', `SELECT claim AS what FROM claim WHERE NOT EXISTS (SELECT 1 FROM res WHERE res.rid = claim.r AND res.op <> ${deletion})`],
+  ['A reference is kept by name although its target exists:', `SELECT t AS what FROM tgt WHERE EXISTS (SELECT 1 FROM res CROSS JOIN kind k ON k.id = res.type WHERE k.name = substr(t, 1, instr(t, '/') - 1) AND res.id = substr(t, instr(t, '/') + 1))`],
+  ['A reference without its reverse:', 'SELECT p || \'/\' || r AS what FROM ref WHERE NOT EXISTS (SELECT 1 FROM rref WHERE rref.r = ref.r AND rref.p = ref.p AND rref.v = ref.v)'],
+]; // prettier-ignore

@@ -1,0 +1,131 @@
+// The writer's rarer work: removing for good, making index rows anew in portions, names in meta.
+import type { Ref } from '../../fhir/resource.js';
+import type { Row } from '../../search/rows.js';
+import type { Connection } from './connection.js';
+import { indexed, primaryDateAmong } from './postings.js';
+import { deletion } from './record.js';
+import { insert, keyOf, moveReferences, type Writer } from './writer.js';
+
+export type Task =
+  | { readonly task: 'expunge'; readonly ref: Ref; readonly what: 'history' | 'everything' }
+  | { readonly task: 'clearIndex' }
+  | {
+      readonly task: 'index';
+      readonly resources: readonly {
+        readonly rid: number;
+        readonly version: number;
+        readonly rows: readonly Row[];
+      }[];
+    }
+  | { readonly task: 'setIndexVersion'; readonly name: string }
+  | { readonly task: 'checkpoint' };
+
+export function maintain(connection: Connection, writer: Writer, task: Task): unknown {
+  if (task.task === 'checkpoint') return connection.db.pragma('wal_checkpoint(RESTART)');
+  connection.db.exec('BEGIN IMMEDIATE');
+  const result = within(connection, task);
+  connection.db.exec('COMMIT');
+  if (task.task === 'expunge' || task.task === 'clearIndex') writer.recall();
+  return result;
+}
+
+function within(connection: Connection, task: Exclude<Task, { task: 'checkpoint' }>): unknown {
+  switch (task.task) {
+    case 'expunge':
+      return expunge(connection, task.ref, task.what);
+    case 'clearIndex':
+      return clearIndex(connection);
+    case 'index':
+      for (const { rid, version, rows } of task.resources) index(connection, rid, version, rows);
+      return undefined;
+    case 'setIndexVersion':
+      connection.run(
+        "INSERT INTO meta (k, v) VALUES ('indexVersion', ?) ON CONFLICT DO UPDATE SET v = excluded.v",
+        task.name,
+      );
+      return undefined;
+  }
+}
+
+function expunge(connection: Connection, ref: Ref, what: 'history' | 'everything'): number {
+  const kind = connection.dictionary.kind(ref.type);
+  const current =
+    kind &&
+    connection.get<{ rid: number; ver: number }>(
+      'SELECT rid, ver FROM res WHERE type = ? AND id = ?',
+      kind.id,
+      ref.id,
+    );
+  if (kind === undefined || current === undefined) return 0;
+  const { rid, ver } = current;
+  // Sequence numbers are never used again: a reader of the change log may stand at the one that goes.
+  connection.run(
+    "INSERT INTO meta (k, v) SELECT 'lastSeq', max(seq) FROM log WHERE true ON CONFLICT DO UPDATE SET v = max(v, excluded.v)",
+  );
+  let removed = connection.run('DELETE FROM hist WHERE rid = ?', rid).changes;
+  connection.run(
+    'DELETE FROM log WHERE type = ? AND rid = ? AND (ver <> ? OR ?)',
+    kind.id,
+    rid,
+    ver,
+    what === 'everything' ? 1 : 0,
+  );
+  if (what === 'history') return removed;
+
+  removeIndex(connection, kind.id, rid);
+  connection.run('DELETE FROM claim WHERE r = ?', rid);
+  const referring = connection.column<number>(
+    "SELECT p FROM param WHERE kind = 'reference' AND EXISTS (SELECT 1 FROM ref WHERE ref.p = param.p AND ref.v = ?)",
+    rid,
+  );
+  connection.run('DELETE FROM res WHERE rid = ?', rid);
+  connection.dictionary.forget();
+  for (const p of referring)
+    moveReferences(connection, p, rid, connection.dictionary.makeTarget(keyOf(ref), p));
+  removed += 1;
+  return removed;
+}
+
+/** All postings of a resource, found without knowing its rows: by what its type's parameters hold. */
+function removeIndex(connection: Connection, type: number, rid: number): void {
+  const of = `p IN (SELECT p FROM param WHERE type = ?)`;
+  for (const table of ['tok', 'str', 'ref', 'dat', 'num', 'cmp'])
+    connection.run(`DELETE FROM ${table} WHERE ${of} AND r = ?`, type, rid);
+  connection.run('DELETE FROM rref WHERE r = ?', rid);
+  connection.run('DELETE FROM cur WHERE type = ? AND r = ?', type, rid);
+}
+
+/** Empties postings and parameters; targets that were never created stay known, they are made again. */
+function clearIndex(connection: Connection): void {
+  for (const table of ['tok', 'str', 'ref', 'rref', 'dat', 'num', 'cmp', 'cur', 'dangling', 'tgt', 'param'])
+    connection.db.exec(`DELETE FROM ${table}`);
+  connection.db.exec('UPDATE kind SET primary_date = NULL');
+  connection.dictionary.forget();
+}
+
+/** Index rows of a resource that has none, unless it changed since its body was read. */
+function index(connection: Connection, rid: number, version: number, rows: readonly Row[]): void {
+  const current = connection.get<{ type: number; ver: number; lu: number; op: number }>(
+    'SELECT type, ver, lu, op FROM res WHERE rid = ?',
+    rid,
+  );
+  if (current === undefined || current.ver !== version || current.op === deletion) return;
+  const { dictionary } = connection;
+  let kind = dictionary.kindOf(current.type);
+  if (kind.primaryDate === null) {
+    const chosen = primaryDateAmong(
+      rows.flatMap(row => (row.kind === 'date' && row.end !== undefined ? [row.param] : [])),
+    );
+    if (chosen !== null) kind = dictionary.choosePrimaryDate(kind, chosen);
+  }
+  const made = indexed(kind, rid, rows, dictionary);
+  for (const posting of made.postings.values()) insert(connection, posting);
+  connection.run(
+    'INSERT OR REPLACE INTO cur (type, r, lu, d, b) VALUES (?, ?, ?, ?, ?)',
+    kind.id,
+    rid,
+    current.lu,
+    made.primaryDate,
+    made.packed(),
+  );
+}

@@ -1,0 +1,268 @@
+// A resource's index rows as they lie in the tables: postings (value → resource) and packed values (resource → values).
+// docs/index-rows.md has the rows, docs/decisions/0001-sqlite-layout.md the tables.
+// Surprising: of several rows that claim the same end of a parameter only the first keeps it, so that a sort can never
+// show a resource twice whatever an extractor did.
+import { openHigh, openLow, type CompositeRow, type Part, type Row } from '../../search/rows.js';
+import type { Value } from './connection.js';
+import type { Dictionary, Kind } from './dictionary.js';
+import { pack, type Group } from './pack.js';
+
+export type Table = 'tok' | 'str' | 'ref' | 'rref' | 'dat' | 'num' | 'cmp';
+
+/** One row of a posting table: the columns of its key, in the table's order, and its ends. */
+export interface Posting {
+  readonly table: Table;
+  readonly key: readonly Value[];
+  readonly end: number;
+}
+
+/** `d` of a resource without its type's primary date: below every date, so that it comes last in descending order. */
+export const noDate = openLow - 1;
+
+/** The date parameters that may be a type's primary date, best first. Which one is, the first resource to have one decides. */
+export const primaryDates: readonly string[] = [
+  'authoredon', 'authored-on', 'authored', 'onset-date', 'effective', 'effective-time', 'started', 'start', 'sent',
+  'recorded', 'collected', 'whenhandedover', 'created', 'start-date', 'date', 'issued', 'period',
+]; // prettier-ignore
+
+const longest = 25 * 3600 * 1000;
+
+/** Class of a date row: 0 an instant, 1 a second, 2 at most a day (with a change of clocks), 3 longer or one of several. */
+export function dateClass(lo: number, hi: number, end: number): number {
+  if (end !== 3) return 3;
+  const length = hi - lo;
+  return length === 0 ? 0 : length === 999 ? 1 : length <= longest ? 2 : 3;
+}
+export const dayClassLength = longest;
+
+export const widestClass = 9;
+export const narrowestClass = -9;
+export const pointClass = -10;
+/** Class of a number row: a power of ten its width does not exceed; 9 is anything wider. */
+export function numberClass(lo: number, hi: number): number {
+  const width = hi - lo;
+  if (width === 0) return pointClass;
+  const power = Math.ceil(Math.log10(width) - 1e-9);
+  return power >= widestClass ? widestClass : Math.max(power, narrowestClass);
+}
+/** How much a row of the class may be wide. A little more than the power of ten, for the rounding of doubles. */
+export const widthOf = (k: number): number =>
+  k === pointClass ? 0 : k === widestClass ? Infinity : 10 ** k * 1.000001;
+
+export const textOf = (part: Part): string => {
+  switch (part.kind) {
+    case 'token':
+      return part.code;
+    case 'string':
+    case 'uri':
+      return part.value;
+    case 'reference':
+      return part.target;
+    default:
+      return '';
+  }
+};
+
+const letters: Readonly<Record<string, Part['kind']>> = {
+  t: 'token',
+  s: 'string',
+  u: 'uri',
+  r: 'reference',
+  d: 'date',
+  n: 'number',
+};
+
+/** A part's columns besides the one that lies in `a` or `b`, after the letter of its kind. Systems and units as numbers. */
+function rest(part: Part, dictionary: Dictionary): (string | number)[] {
+  switch (part.kind) {
+    case 'token':
+      return ['t', dictionary.makeSystem(part.system)];
+    case 'string':
+      return ['s', part.exact];
+    case 'uri':
+      return ['u'];
+    case 'reference':
+      return ['r', part.version];
+    case 'date':
+      return ['d', part.hi];
+    case 'number':
+      return ['n', part.hi, dictionary.makeUnit(part.system, part.code)];
+    default:
+      throw new TypeError('A composite row has no composite parts');
+  }
+}
+const firstColumn = (part: Part): string | number =>
+  part.kind === 'date' || part.kind === 'number' ? part.lo : textOf(part);
+
+/** A composite's posting: `a` and `b` are the first columns of its first two parts, `j` is all the rest. */
+function composite(p: number, rid: number, row: CompositeRow, dictionary: Dictionary): readonly Value[] {
+  const [first, second, ...others] = row.parts;
+  const parts = row.parts.map(part => rest(part, dictionary));
+  others.forEach((part, i) => parts[i + 2]!.splice(1, 0, firstColumn(part)));
+  return [
+    p,
+    first === undefined ? '' : String(firstColumn(first)),
+    second === undefined ? '' : firstColumn(second),
+    rid,
+    JSON.stringify(parts),
+  ];
+}
+
+/** A composite row's columns by name, such as `0.code` and `1.lo`. */
+export function tupleOf(
+  a: string,
+  b: string | number,
+  j: string,
+  dictionary: Dictionary,
+): Map<string, string | number> {
+  const columns = new Map<string, string | number>();
+  (JSON.parse(j) as (string | number)[][]).forEach(([letter, ...values], n) => {
+    const kind = letters[letter as string]!;
+    if (n === 0) values.unshift(kind === 'date' || kind === 'number' ? Number(a) : a);
+    if (n === 1) values.unshift(b);
+    const set = (name: string, value: string | number): unknown => columns.set(`${n}.${name}`, value);
+    if (kind === 'token') {
+      set('code', values[0]!);
+      set('system', dictionary.systemOf(values[1] as number));
+    } else if (kind === 'date' || kind === 'number') {
+      set('lo', values[0]!);
+      set('hi', values[1]!);
+      if (kind === 'date') return;
+      const unit = dictionary.unitOf(values[2] as number);
+      set('system', unit.system);
+      set('code', unit.code);
+    } else if (kind === 'reference') {
+      set('target', values[0]!);
+      set('version', values[1]!);
+    } else {
+      set('value', values[0]!);
+      if (kind === 'string') set('exact', values[1]!);
+    }
+  });
+  return columns;
+}
+
+export interface Indexed {
+  /** By a text that names the row: two equal postings are one. */
+  readonly postings: Map<string, Posting>;
+  readonly primaryDate: number;
+  packed(): Buffer;
+}
+
+const rank = (row: Row, descending: boolean): [string, number, number] => {
+  if (row.kind === 'date' || row.kind === 'number')
+    return descending ? ['', row.hi, row.lo] : ['', row.lo, row.hi];
+  return [row.kind === 'composite' ? '' : textOf(row), 0, 0];
+};
+
+/** The ends as the rows carry them, each at most once: the first of the lowest, the first of the highest. */
+function endsOf(rows: readonly Row[]): number[] {
+  const ends: number[] = rows.map(row => row.end ?? 0);
+  for (const bit of [1, 2]) {
+    const bearers = ends.flatMap((end, i) => (end & bit ? [i] : []));
+    if (bearers.length < 2) continue;
+    const text = (i: number): Buffer => Buffer.from(rank(rows[i]!, bit === 2)[0]);
+    const order = (a: number, b: number): number => {
+      const [, x, y] = rank(rows[a]!, bit === 2);
+      const [, u, v] = rank(rows[b]!, bit === 2);
+      return Buffer.compare(text(a), text(b)) || x - u || y - v;
+    };
+    const kept = bearers.reduce((best, i) =>
+      (bit === 1 ? order(i, best) < 0 : order(i, best) > 0) ? i : best,
+    );
+    for (const i of bearers) if (i !== kept) ends[i] = ends[i]! & ~bit;
+  }
+  return ends;
+}
+
+/** `known.d`: the primary date stored with rows that are to be found again, where it may not be made from them. */
+export function indexed(
+  kind: Kind,
+  rid: number,
+  rows: readonly Row[],
+  dictionary: Dictionary,
+  known?: { readonly d: number },
+): Indexed {
+  const grouped = new Map<string, Row[]>();
+  for (const row of rows) {
+    const name = `${row.kind} ${row.param}`;
+    const group = grouped.get(name);
+    if (group === undefined) grouped.set(name, [row]);
+    else group.push(row);
+  }
+  let primaryDate = noDate;
+  const groups: Group[] = [];
+  for (const members of grouped.values()) {
+    const { kind: rowKind, param: code } = members[0]!;
+    const ends: number[] = members.length === 1 ? [members[0]!.end ?? 0] : endsOf(members);
+    const packed = rowKind === 'date' || rowKind === 'number' || ends.some(end => end !== 0);
+    const param = dictionary.makeParam(kind.id, code, rowKind, packed);
+    groups.push({ param, rows: members, ends });
+    if (rowKind === 'date' && code === kind.primaryDate) {
+      const highest = members.find((_, i) => ends[i]! & 2);
+      if (highest?.kind === 'date') primaryDate = highest.hi;
+    }
+  }
+  if (known !== undefined) primaryDate = known.d;
+
+  const postings = new Map<string, Posting>();
+  const add = (table: Table, end: number, ...key: Value[]): void => {
+    const name = `${table}\n${key.join('\n')}`;
+    postings.set(name, { table, key, end: end | (postings.get(name)?.end ?? 0) });
+  };
+  for (const { param, rows: members, ends } of groups) {
+    const p = param.p;
+    for (let i = 0; i < members.length; i++) {
+      const row = members[i]!;
+      const end = ends[i]!;
+      switch (row.kind) {
+        case 'token':
+          add('tok', end, p, row.code, rid, dictionary.makeSystem(row.system));
+          break;
+        case 'string':
+          add('str', end, p, row.value, rid, row.exact === row.value ? '' : row.exact);
+          break;
+        case 'uri':
+          add('str', end, p, row.value, rid, '');
+          break;
+        case 'reference': {
+          const target = dictionary.makeTarget(row.target, p);
+          add('ref', 0, p, target, primaryDate, rid, row.version);
+          add('rref', 0, rid, p, target);
+          break;
+        }
+        case 'date':
+          add('dat', end, p, dateClass(row.lo, row.hi, end), whole(row.lo), rid, whole(row.hi));
+          break;
+        case 'number':
+          add(
+            'num',
+            end,
+            p,
+            numberClass(row.lo, row.hi),
+            row.lo,
+            rid,
+            row.hi,
+            dictionary.makeUnit(row.system, row.code),
+          );
+          break;
+        case 'composite':
+          add('cmp', 0, ...composite(p, rid, row, dictionary));
+      }
+    }
+  }
+  return { postings, primaryDate, packed: () => pack(groups, dictionary) };
+}
+
+/** Integers within the range of Date, whatever an extractor computed. */
+const whole = (ms: number): number => Math.max(openLow, Math.min(openHigh, Math.trunc(ms)));
+
+/** The parameter that would be the primary date of a type with these rows; null if none is fit. */
+export function primaryDateAmong(codes: Iterable<string>): string | null {
+  const present = new Set(codes);
+  return primaryDates.find(code => present.has(code)) ?? null;
+}
+
+/** How many ends of a range are open: the fewer, the shorter it is likely to be. */
+export const openEnds = (min: number, max: number): number =>
+  Number(min === -Infinity) + Number(max === Infinity);

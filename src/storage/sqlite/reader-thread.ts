@@ -1,0 +1,99 @@
+// The thread for questions that take longer than a page read: several at a time, a step of each in turn, every one on
+// a connection of its own. Between steps its time is checked, for a running statement cannot be interrupted.
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { FhirError } from '../../errors.js';
+import type { Page } from '../store.js';
+import { connect, type Connection } from './connection.js';
+import { tell, type Told } from './failure.js';
+import type { Steps } from './filter.js';
+import { answer, type Question } from './reader.js';
+
+export type ToReader =
+  | { readonly what: 'ask'; readonly id: number; readonly question: Question; readonly budgetMs: number }
+  | { readonly what: 'forget' }
+  | { readonly what: 'close' };
+export interface FromReader {
+  readonly id: number;
+  readonly result?: Page | number;
+  readonly failed?: Told;
+}
+
+const atATime = 4;
+const port = parentPort as MessagePort;
+const { path } = workerData as { path: string };
+
+interface Running {
+  readonly id: number;
+  readonly steps: Steps<Page | number>;
+  readonly connection: Connection;
+  readonly budgetMs: number;
+  readonly deadline: number;
+}
+const idle: Connection[] = [];
+const running: Running[] = [];
+const waiting: Extract<ToReader, { what: 'ask' }>[] = [];
+let stale = 0;
+let turning = false;
+let closing = false;
+
+function start({ id, question, budgetMs }: Extract<ToReader, { what: 'ask' }>): void {
+  const connection = idle.pop() ?? connect({ path });
+  running.push({
+    id,
+    connection,
+    steps: answer(connection, question),
+    budgetMs,
+    deadline: performance.now() + budgetMs,
+  });
+}
+
+function end(one: Running, message: FromReader): void {
+  running.splice(running.indexOf(one), 1);
+  if (stale > 0) one.connection.dictionary.forget();
+  idle.push(one.connection);
+  port.postMessage(message);
+}
+
+/** A step of every question. */
+function turn(): void {
+  while (running.length < atATime && waiting.length > 0) start(waiting.shift()!);
+  for (const one of [...running]) {
+    try {
+      const step = one.steps.next();
+      if (step.done) end(one, { id: one.id, result: step.value });
+      else if (performance.now() > one.deadline) {
+        const why = new FhirError(
+          'too-costly-search',
+          `The search took longer than ${one.budgetMs / 1000} seconds; narrow it with a further parameter.`,
+        );
+        one.steps.return(0);
+        end(one, { id: one.id, failed: tell(why) });
+      }
+    } catch (error) {
+      end(one, { id: one.id, failed: tell(error) });
+    }
+  }
+  if (running.length > 0 || waiting.length > 0) setImmediate(turn);
+  else {
+    turning = false;
+    if (closing) close();
+  }
+}
+
+function close(): void {
+  for (const connection of idle) connection.db.close();
+  port.close();
+}
+
+port.on('message', (message: ToReader) => {
+  if (message.what === 'ask') waiting.push(message);
+  else if (message.what === 'forget') {
+    stale++;
+    for (const connection of idle) connection.dictionary.forget();
+    return;
+  } else closing = true;
+  if (!turning) {
+    turning = true;
+    turn();
+  }
+});

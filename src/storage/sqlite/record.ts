@@ -1,0 +1,53 @@
+// How versions lie in res and hist, and how they are read from there.
+import type { Ref } from '../../fhir/resource.js';
+import type { Method, Version } from '../store.js';
+import type { Connection } from './connection.js';
+
+/** `op` of a version is the place of its method. */
+export const methods: readonly Method[] = ['POST', 'PUT', 'PATCH', 'DELETE'];
+export const deletion = methods.indexOf('DELETE');
+
+/** The form of `body`: 0 is the bytes as they are. Room for a compressed one. */
+export const plain = 0;
+
+export interface Stored {
+  readonly ver: number;
+  readonly lu: number;
+  readonly op: number;
+  readonly body: Uint8Array | null;
+}
+
+export const toVersion = (ref: Ref, row: Stored): Version => ({
+  ref,
+  version: row.ver,
+  lastUpdated: row.lu,
+  method: methods[row.op]!,
+  ...(row.body === null ? {} : { body: row.body }),
+});
+
+export function readVersion(connection: Connection, ref: Ref, version?: number): Version | undefined {
+  const kind = connection.dictionary.kind(ref.type);
+  if (kind === undefined) return undefined;
+  const current = connection.get<Stored & { rid: number }>(
+    'SELECT rid, ver, lu, op, body FROM res WHERE type = ? AND id = ?',
+    kind.id,
+    ref.id,
+  );
+  if (current === undefined) return undefined;
+  if (version === undefined || version === current.ver) return toVersion(ref, current);
+  const old = connection.get<Stored>(
+    'SELECT ver, lu, op, body FROM hist WHERE rid = ? AND ver = ?',
+    current.rid,
+    version,
+  );
+  return old && toVersion(ref, old);
+}
+
+/** The current version of a resource by its number. */
+export function currentOf(connection: Connection, rid: number): Version | undefined {
+  const row = connection.get<Stored & { type: number; id: string }>(
+    'SELECT type, id, ver, lu, op, body FROM res WHERE rid = ?',
+    rid,
+  );
+  return row && toVersion({ type: connection.dictionary.kindOf(row.type).name, id: row.id }, row);
+}

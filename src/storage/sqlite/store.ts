@@ -1,0 +1,274 @@
+// The embedded store: SQLite in one file. Writes go to a thread that shares one fsync among waiting commits, short
+// reads are answered here and at once, long ones in a thread of readers. docs/decisions/0001-sqlite-layout.md
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { FhirError } from '../../errors.js';
+import type { Ref } from '../../fhir/resource.js';
+import type { SearchPlan } from '../../search/plan.js';
+import type { Change, HistoryScope, Page, Receipt, RowsOf, Store, Version, Write } from '../store.js';
+import { check } from './check.js';
+import { connect, type Connection } from './connection.js';
+import { failure } from './failure.js';
+import { logAfter, methodOf } from './history.js';
+import { lock } from './lock.js';
+import { answer, type Question } from './reader.js';
+import { deletion, readVersion, toVersion, type Stored } from './record.js';
+import { Thread } from './thread.js';
+import { startWriter, type WriterClient } from './writer-client.js';
+import { refOf } from './writer.js';
+
+export interface SqliteOptions {
+  /** The database file; it and its folder are made where missing. */
+  readonly path: string;
+  /** 'full' (default): a commit is on disk before it resolves. 'normal': a power cut may lose the last ones. */
+  readonly durability?: 'full' | 'normal';
+  /** How long one search, count or history may take, in milliseconds; 20,000 by default. */
+  readonly searchBudgetMs?: number;
+}
+
+/** A question that takes longer than this here goes to the readers' thread, in milliseconds. */
+const patience = 4;
+const scanPage = 200;
+const changesPage = 500;
+/** After so many resources written the WAL is moved into the file; when it lags behind by so many pages, the writer waits for it. */
+const checkpointEvery = 500;
+const longWal = 65_536;
+
+/** @throws FhirError `unavailable` where the file is in use, damaged, of a newer release, or cannot be written. */
+export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
+  const { path, durability = 'full', searchBudgetMs = 20_000 } = options;
+  let unlock: () => void;
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    unlock = lock(path);
+  } catch (error) {
+    throw opening(path, error);
+  }
+  try {
+    const background = (): Thread =>
+      (threads.background ??= new Thread(new URL('./background-thread.js', import.meta.url), {
+        path,
+        durability,
+      }));
+    const readers = (): Thread =>
+      (threads.readers ??= new Thread(new URL('./reader-thread.js', import.meta.url), { path }));
+    const threads: { background?: Thread; readers?: Thread } = {};
+    const wal = walKeeper(() => background(), () => writer); // prettier-ignore
+    const writer = await startWriter({ path, durability }, wal.wrote);
+    const connection = connect({ path });
+    return store({ connection, writer, background, readers, threads, searchBudgetMs, wal, unlock });
+  } catch (error) {
+    unlock();
+    throw opening(path, error);
+  }
+}
+
+function opening(path: string, error: unknown): unknown {
+  if (error instanceof FhirError) return error;
+  const failed = failure(error);
+  const why =
+    failed instanceof FhirError ? failed.message : error instanceof Error ? error.message : String(error);
+  return new FhirError('unavailable', `The store ${path} cannot be opened. ${why}`, { cause: error });
+}
+
+interface WalKeeper {
+  wrote(resources: number): void;
+  /** Resolves when no checkpoint is under way. */
+  settled(): Promise<void>;
+}
+
+/** Moves the WAL into the file from time to time, off the writer's thread unless it grows too long. */
+function walKeeper(background: () => Thread, writer: () => WriterClient): WalKeeper {
+  let written = 0;
+  let working: Promise<void> | undefined;
+  const checkpoint = async (): Promise<void> => {
+    const pages = await background().ask<number>({ what: 'checkpoint' });
+    if (pages > longWal) await writer().task({ task: 'checkpoint' });
+  };
+  return {
+    wrote: resources => {
+      written += resources;
+      if (written < checkpointEvery || working !== undefined) return;
+      written = 0;
+      // A failed checkpoint loses nothing, the next one does its work.
+      working = checkpoint().catch(() => undefined).finally(() => (working = undefined)); // prettier-ignore
+    },
+    settled: async () => working,
+  };
+}
+
+interface Parts {
+  readonly connection: Connection;
+  readonly writer: WriterClient;
+  readonly background: () => Thread;
+  readonly readers: () => Thread;
+  readonly threads: { background?: Thread; readers?: Thread };
+  readonly searchBudgetMs: number;
+  readonly wal: WalKeeper;
+  readonly unlock: () => void;
+}
+
+function store({
+  connection,
+  writer,
+  background,
+  readers,
+  threads,
+  searchBudgetMs,
+  wal,
+  unlock,
+}: Parts): Store {
+  let closed: Promise<void> | undefined;
+
+  const direct = async <T>(read: () => T): Promise<T> => {
+    if (closed !== undefined) throw new FhirError('unavailable', 'The store is closed.');
+    try {
+      return read();
+    } catch (error) {
+      throw failure(error);
+    }
+  };
+
+  /** Answers here what is quick, and hands over what is not. */
+  async function ask<T extends Page | number>(question: Question): Promise<T> {
+    const quick = await direct(() => {
+      const started = performance.now();
+      const steps = answer(connection, question);
+      for (;;) {
+        const step = steps.next();
+        if (step.done) return { result: step.value };
+        if (performance.now() - started > patience) {
+          steps.return(0);
+          return undefined;
+        }
+      }
+    });
+    return (
+      quick !== undefined
+        ? quick.result
+        : await readers().ask({ what: 'ask', question, budgetMs: searchBudgetMs })
+    ) as T;
+  }
+
+  /** Resources in order of creation, a page at a time. */
+  async function* pages(
+    types: readonly string[],
+  ): AsyncGenerator<readonly (Version & { readonly rid: number })[]> {
+    const kinds = await direct(() => types.flatMap(type => connection.dictionary.kind(type)?.id ?? []));
+    if (types.length > 0 && kinds.length === 0) return;
+    let last = 0;
+    for (;;) {
+      const rows = await direct(() =>
+        connection.all<Stored & { rid: number; type: number; id: string }>(
+          `SELECT rid, type, id, ver, lu, op, body FROM res WHERE rid > ? AND op <> ${deletion}
+           ${types.length > 0 ? 'AND type IN (SELECT value FROM json_each(?))' : ''} ORDER BY rid LIMIT ?`,
+          last,
+          ...(types.length > 0 ? [JSON.stringify(kinds)] : []),
+          scanPage,
+        ),
+      );
+      if (rows.length === 0) return;
+      yield rows.map(row => ({
+        ...toVersion({ type: connection.dictionary.kindOf(row.type).name, id: row.id }, row),
+        rid: row.rid,
+      }));
+      last = rows.at(-1)!.rid;
+      await turn();
+    }
+  }
+
+  async function reindex(rowsOf: RowsOf, progress?: (done: number) => void): Promise<number> {
+    await writer.task({ task: 'clearIndex' });
+    connection.dictionary.forget();
+    threads.readers?.tell({ what: 'forget' });
+    let done = 0;
+    for await (const page of pages([])) {
+      await writer.task({
+        task: 'index',
+        resources: page.map(one => ({ rid: one.rid, version: one.version, rows: rowsOf(one) })),
+      });
+      done += page.length;
+      progress?.(done);
+    }
+    connection.dictionary.forget();
+    return done;
+  }
+
+  async function close(): Promise<void> {
+    await writer.close();
+    await wal.settled();
+    await threads.readers?.close();
+    connection.db.close();
+    await threads.background?.close();
+    unlock();
+  }
+
+  return {
+    capabilities: { name: 'sqlite', onlineBackup: true },
+    read: (ref, version) => direct(() => readVersion(connection, ref, version)),
+    readMany: refs =>
+      direct(() =>
+        refs.flatMap(ref => readVersion(connection, ref) ?? []).filter(one => one.body !== undefined),
+      ),
+    search: (plan: SearchPlan) => ask<Page>({ ask: 'search', plan }),
+    count: (plan: SearchPlan) => ask<number>({ ask: 'count', plan }),
+    history: (scope: HistoryScope) => ask<Page>({ ask: 'history', scope }),
+
+    commit: async (writes: readonly Write[], receipt?: Receipt) => {
+      if (closed !== undefined) throw new FhirError('unavailable', 'The store is closed.');
+      await writer.commit({ writes, ...(receipt ? { receipt } : {}) });
+    },
+    receipt: key => direct(() => connection.one<Uint8Array>('SELECT body FROM receipt WHERE key = ?', key)),
+    claimOwner: claim =>
+      direct(() => {
+        const rid = connection.one<number>('SELECT r FROM claim WHERE claim = ?', claim);
+        return rid === undefined ? undefined : refOf(connection, rid);
+      }),
+
+    async *changes(after): AsyncGenerator<Change> {
+      let seq = after === '' ? 0 : Number(after);
+      if (!Number.isSafeInteger(seq))
+        throw new FhirError('invalid-cursor', 'The cursor is not one of this change log.');
+      for (;;) {
+        const entries = await direct(() => logAfter(connection, seq, changesPage));
+        for (const { type, id, version, op, lu, ...entry } of entries) {
+          seq = entry.seq;
+          yield { cursor: String(seq), ref: { type, id }, version, method: methodOf(op), lastUpdated: lu };
+        }
+        if (entries.length < changesPage) return;
+      }
+    },
+    async *scan(types): AsyncGenerator<Version> {
+      for await (const page of pages(types)) {
+        for (const { rid: _, ...version } of page) yield version;
+      }
+    },
+
+    expunge: async (ref: Ref, what) => {
+      const removed = await writer.task<number>({ task: 'expunge', ref, what });
+      connection.dictionary.forget();
+      threads.readers?.tell({ what: 'forget' });
+      return removed;
+    },
+    reindex,
+    async *check(rowsOf): AsyncGenerator<string> {
+      yield* await background().ask<string[]>({ what: 'checkPages' });
+      yield* check(connection, pages([]), rowsOf);
+    },
+    indexVersion: () =>
+      direct(() => connection.one<string>("SELECT v FROM meta WHERE k = 'indexVersion'") ?? ''),
+    setIndexVersion: name => writer.task({ task: 'setIndexVersion', name }),
+
+    counts: () =>
+      direct(() => {
+        const rows = connection.all<{ name: string; n: number }>(
+          'SELECT k.name, (SELECT count(*) FROM cur INDEXED BY cur_lu WHERE type = k.id) AS n FROM kind k',
+        );
+        return new Map(rows.filter(row => row.n > 0).map(row => [row.name, row.n]));
+      }),
+    backup: path => background().ask({ what: 'backup', path }),
+    ping: () => direct(() => void connection.one('SELECT 1 FROM kind')),
+    close: () => (closed ??= close()),
+  };
+}

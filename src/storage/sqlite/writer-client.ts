@@ -1,0 +1,129 @@
+// The writer's thread as seen from the main one: commits of the same turn go over in one message, each is settled when
+// its group is on disk.
+import { Worker } from 'node:worker_threads';
+import { FhirError } from '../../errors.js';
+import { WriteConflict } from '../store.js';
+import type { ConnectionOptions } from './connection.js';
+import { failure, told } from './failure.js';
+import type { Task } from './maintenance.js';
+import type { Answer, FromWriter, ToWriter } from './writer-thread.js';
+import type { Commit } from './writer.js';
+
+interface Waiting {
+  readonly resources: number;
+  resolve(result: unknown): void;
+  reject(error: unknown): void;
+}
+
+export interface WriterClient {
+  commit(commit: Commit): Promise<void>;
+  task<T>(task: Task): Promise<T>;
+  /** Waits for everything handed over, then ends the thread. */
+  close(): Promise<void>;
+}
+
+/** Starts the thread; resolves when the file is open. `committed` hears of every group how many resources it had. */
+export async function startWriter(
+  options: ConnectionOptions,
+  committed: (resources: number) => void,
+): Promise<WriterClient> {
+  const worker = new Worker(new URL('./writer-thread.js', import.meta.url), { workerData: options });
+  const waiting = new Map<number, Waiting>();
+  let outgoing: { id: number; commit: Commit }[] = [];
+  let next = 1;
+  let broken: unknown;
+  const post = (message: ToWriter): void => worker.postMessage(message);
+
+  const settle = (answer: Answer): number => {
+    const one = waiting.get(answer.id);
+    if (one === undefined) return 0;
+    waiting.delete(answer.id);
+    if (answer.conflict !== undefined) {
+      const { reason, index, what, owner } = answer.conflict;
+      one.reject(new WriteConflict(reason, index, what, owner));
+      return 0;
+    }
+    if (answer.failed !== undefined) {
+      one.reject(told(answer.failed));
+      return 0;
+    }
+    one.resolve(answer.result);
+    return one.resources;
+  };
+  const stop = (error: unknown): void => {
+    broken ??= error;
+    for (const one of waiting.values()) one.reject(stopped(error));
+    waiting.clear();
+  };
+
+  const ready = promised();
+  const closed = promised();
+  worker.on('message', (message: FromWriter) => {
+    if (message.what === 'ready') ready.resolve();
+    else if (message.what === 'answers')
+      committed(message.answers.reduce((sum, answer) => sum + settle(answer), 0));
+  });
+  worker.on('error', error => {
+    ready.reject(error);
+    stop(error);
+  });
+  worker.on('exit', () => {
+    ready.reject(new Error('The writer ended.'));
+    stop(new Error('The writer ended.'));
+    closed.resolve();
+  });
+  try {
+    await ready.promise;
+  } catch (cause) {
+    const failed = failure(cause);
+    throw failed instanceof FhirError
+      ? failed
+      : new FhirError(
+          'unavailable',
+          `The store ${options.path} cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}.`,
+          { cause },
+        );
+  }
+
+  const register = <T>(resources: number, send: (id: number) => void): Promise<T> => {
+    if (broken !== undefined) return Promise.reject(stopped(broken));
+    const id = next++;
+    return new Promise<T>((resolve, reject) => {
+      waiting.set(id, { resources, resolve: resolve as (result: unknown) => void, reject });
+      send(id);
+    });
+  };
+  const flush = (): void => {
+    const commits = outgoing;
+    outgoing = [];
+    if (commits.length > 0) post({ what: 'commits', commits });
+  };
+  return {
+    commit: commit =>
+      register<void>(commit.writes.length, id => {
+        outgoing.push({ id, commit });
+        if (outgoing.length === 1) setImmediate(flush);
+      }),
+    task: task =>
+      register(0, id => {
+        flush();
+        post({ what: 'task', id, task });
+      }),
+    close: async () => {
+      flush();
+      post({ what: 'close' });
+      await closed.promise;
+    },
+  };
+}
+
+/** A promise with its ends in hand. */
+function promised(): { promise: Promise<void>; resolve: () => void; reject: (error: unknown) => void } {
+  let ends: { resolve: () => void; reject: (error: unknown) => void } | undefined;
+  const promise = new Promise<void>((resolve, reject) => (ends = { resolve, reject }));
+  promise.catch(() => undefined); // whoever waits hears of it
+  return { promise, ...ends! };
+}
+
+const stopped = (cause: unknown): FhirError =>
+  new FhirError('unavailable', 'The store has stopped.', { cause });

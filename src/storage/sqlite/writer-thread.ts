@@ -1,0 +1,134 @@
+// The thread that writes. Commits that wait together share a transaction and so one fsync, each within a savepoint of
+// its own; what else must not meet a write (expunge, reindex) goes through here too.
+// https://www.sqlite.org/wal.html#performance_considerations
+import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
+import { WriteConflict, type ConflictReason } from '../store.js';
+import type { Ref } from '../../fhir/resource.js';
+import { connect, type ConnectionOptions } from './connection.js';
+import { tell, type Told } from './failure.js';
+import { maintain, type Task } from './maintenance.js';
+import { migrate } from './schema.js';
+import { Writer, type Commit } from './writer.js';
+
+export type ToWriter =
+  | {
+      readonly what: 'commits';
+      readonly commits: readonly { readonly id: number; readonly commit: Commit }[];
+    }
+  | { readonly what: 'task'; readonly id: number; readonly task: Task }
+  | { readonly what: 'close' };
+
+/** `conflict`: refused. `failed`: nothing is known to be stored. Neither: done. */
+export interface Answer {
+  readonly id: number;
+  readonly result?: unknown;
+  readonly conflict?: {
+    readonly reason: ConflictReason;
+    readonly index: number;
+    readonly what: string;
+    readonly owner?: Ref;
+  };
+  readonly failed?: Told;
+}
+export type FromWriter =
+  | { readonly what: 'ready' }
+  | { readonly what: 'answers'; readonly answers: readonly Answer[] }
+  | { readonly what: 'closed' };
+
+/** A group ends at so many resources or milliseconds; a commit larger than that goes alone. */
+const groupResources = 200;
+const groupMs = 20;
+
+const port = parentPort as MessagePort;
+const send = (message: FromWriter): void => port.postMessage(message);
+
+const connection = connect({ ...(workerData as ConnectionOptions), write: true });
+migrate(connection.db);
+const writer = new Writer(connection);
+const waiting: { id: number; commit: Commit }[] = [];
+let closing = false;
+
+function accept(message: ToWriter): void {
+  if (message.what === 'commits') waiting.push(...message.commits);
+  else if (message.what === 'task') {
+    while (waiting.length > 0) writeGroup();
+    const { id, task } = message;
+    try {
+      send({ what: 'answers', answers: [{ id, result: maintain(connection, writer, task) }] });
+    } catch (error) {
+      if (connection.db.inTransaction) connection.db.exec('ROLLBACK');
+      writer.recall();
+      send({ what: 'answers', answers: [{ id, failed: tell(error) }] });
+    }
+  } else closing = true;
+}
+
+/** Takes what has arrived meanwhile, so that it shares the next transaction. */
+function drain(): void {
+  for (;;) {
+    const received = receiveMessageOnPort(port) as { message: ToWriter } | undefined;
+    if (received === undefined) return;
+    accept(received.message);
+  }
+}
+
+function writeGroup(): void {
+  const answers: Answer[] = [];
+  const started = performance.now();
+  let resources = 0;
+  try {
+    connection.db.exec('BEGIN IMMEDIATE');
+    while (waiting.length > 0) {
+      const next = waiting[0]!;
+      const size = next.commit.writes.length;
+      if (resources > 0 && (resources + size > groupResources || performance.now() - started > groupMs))
+        break;
+      waiting.shift();
+      resources += size;
+      try {
+        writer.apply(next.commit);
+        answers.push({ id: next.id });
+      } catch (error) {
+        if (error instanceof WriteConflict) {
+          const { reason, index, what, owner } = error;
+          answers.push({ id: next.id, conflict: { reason, index, what, ...(owner ? { owner } : {}) } });
+        } else {
+          answers.push({ id: next.id, failed: tell(error) });
+          if (!connection.db.inTransaction) throw error;
+        }
+      }
+    }
+    connection.db.exec('COMMIT');
+  } catch (error) {
+    // Nothing of the group is stored.
+    if (connection.db.inTransaction) connection.db.exec('ROLLBACK');
+    writer.recall();
+    const failed = tell(error);
+    if (answers.length === 0 && waiting.length > 0) answers.push({ id: waiting.shift()!.id });
+    send({
+      what: 'answers',
+      answers: answers.map(answer => (answer.conflict || answer.failed ? answer : { id: answer.id, failed })),
+    });
+    return;
+  }
+  send({ what: 'answers', answers });
+}
+
+function work(): void {
+  while (waiting.length > 0) {
+    writeGroup();
+    drain();
+  }
+  if (closing) {
+    connection.db.close();
+    send({ what: 'closed' });
+    port.close();
+  }
+}
+
+port.on('message', (message: ToWriter) => {
+  accept(message);
+  drain();
+  work();
+});
+send({ what: 'ready' });

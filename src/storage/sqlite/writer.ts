@@ -1,0 +1,314 @@
+// Applies one commit inside a transaction of the writer's connection: judges it as storage/store.ts promises, then
+// writes versions, log, postings and claims. Synchronous, so that nothing comes between judging and writing.
+import type { Ref } from '../../fhir/resource.js';
+import { WriteConflict, type Write } from '../store.js';
+import type { Connection, Value } from './connection.js';
+import type { Kind } from './dictionary.js';
+import { indexed, primaryDateAmong, type Indexed, type Posting, type Table } from './postings.js';
+import { deletion, methods, plain } from './record.js';
+import { findRefs } from './search.js';
+
+/** A commit as it crosses to the writer's thread. */
+export interface Commit {
+  readonly writes: readonly Write[];
+  readonly receipt?: { readonly key: string; readonly body: Uint8Array };
+}
+
+interface Current {
+  readonly rid: number;
+  readonly ver: number;
+  readonly op: number;
+}
+
+export const keyColumns: Readonly<Record<Table, string>> = {
+  tok: 'p, v, r, s',
+  str: 'p, v, r, x',
+  ref: 'p, v, d, r, w',
+  rref: 'r, p, v',
+  dat: 'p, k, lo, r, hi',
+  num: 'p, k, lo, r, hi, u',
+  cmp: 'p, a, b, r, j',
+};
+export const hasEnd: ReadonlySet<Table> = new Set(['tok', 'str', 'dat', 'num']);
+
+const insertSql = {} as Record<Table, string>;
+const deleteSql = {} as Record<Table, string>;
+for (const [table, columns] of Object.entries(keyColumns) as [Table, string][]) {
+  const marks = columns.replace(/\w+/g, '?');
+  insertSql[table] = hasEnd.has(table)
+    ? `INSERT INTO ${table} (${columns}, e) VALUES (${marks}, ?) ON CONFLICT DO UPDATE SET e = excluded.e`
+    : `INSERT OR IGNORE INTO ${table} (${columns}) VALUES (${marks})`;
+  deleteSql[table] = `DELETE FROM ${table} WHERE ${columns.split(', ').map(column => `${column} = ?`).join(' AND ')}`; // prettier-ignore
+}
+
+const emptyRows: Indexed = { postings: new Map(), primaryDate: 0, packed: () => Buffer.alloc(0) };
+
+export class Writer {
+  private nextRid = 0;
+  private nextSeq = 0;
+  private greatestLu = 0;
+
+  constructor(private readonly connection: Connection) {
+    this.recall();
+  }
+
+  /** Reads the counters again; after a transaction that did not commit. */
+  recall(): void {
+    const { connection } = this;
+    connection.dictionary.forget();
+    this.nextRid = (connection.one<number | null>('SELECT max(rid) FROM res') ?? 0) + 1;
+    const last = connection.get<{ seq: number; greatest: number }>(
+      'SELECT seq, lu + late AS greatest FROM log ORDER BY seq DESC LIMIT 1',
+    );
+    this.nextSeq =
+      Math.max(last?.seq ?? 0, connection.one<number>("SELECT v FROM meta WHERE k = 'lastSeq'") ?? 0) + 1;
+    this.greatestLu = last?.greatest ?? 0;
+  }
+
+  /** All of the commit or nothing of it. @throws WriteConflict */
+  apply(commit: Commit): void {
+    const { connection } = this;
+    const before = [this.nextRid, this.nextSeq, this.greatestLu] as const;
+    connection.run('SAVEPOINT one');
+    try {
+      this.write(commit);
+      connection.run('RELEASE one');
+      connection.dictionary.settle();
+    } catch (error) {
+      // SQLite itself rolls the transaction back on a full disk and the like; then there is no savepoint.
+      if (connection.db.inTransaction) {
+        connection.run('ROLLBACK TO one');
+        connection.run('RELEASE one');
+      }
+      connection.dictionary.rollback();
+      [this.nextRid, this.nextSeq, this.greatestLu] = before;
+      throw error;
+    }
+  }
+
+  private write({ writes, receipt }: Commit): void {
+    const { connection } = this;
+    if (
+      receipt !== undefined &&
+      connection.one('SELECT 1 FROM receipt WHERE key = ?', receipt.key) !== undefined
+    ) {
+      throw new WriteConflict('receipt', -1, receipt.key);
+    }
+    const found = writes.map((write, index) => this.judge(write, index));
+    const seen = new Set<string>();
+    for (const { ref } of writes) {
+      const name = keyOf(ref);
+      if (seen.has(name)) throw new TypeError(`${name} appears twice in a commit`);
+      seen.add(name);
+    }
+    // First every new resource gets its number, so that references between them find it.
+    const placed = writes.map((write, i) => this.place(write, found[i]));
+    placed.forEach(({ rid }, i) => {
+      if (found[i] === undefined) this.repoint(keyOf(writes[i]!.ref), rid);
+    });
+    placed.forEach(({ kind, rid }, i) => this.index(writes[i]!, kind, rid, found[i]));
+    this.claim(
+      writes,
+      placed.map(({ rid }) => rid),
+    );
+    const own = JSON.stringify(placed.map(({ rid }) => rid));
+    writes.forEach((write, index) => this.judgeAfter(write, index, placed[index]!.rid, own));
+    if (receipt !== undefined)
+      connection.run('INSERT INTO receipt (key, body) VALUES (?, ?)', receipt.key, receipt.body);
+  }
+
+  private judge(write: Write, index: number): Current | undefined {
+    const { connection } = this;
+    const { ref, expected, condition } = write;
+    const kind = connection.dictionary.kind(ref.type);
+    const current =
+      kind &&
+      connection.get<Current>('SELECT rid, ver, op FROM res WHERE type = ? AND id = ?', kind.id, ref.id);
+    if ((current?.ver ?? 0) !== expected) throw new WriteConflict('version', index, keyOf(ref));
+    if (condition !== undefined) {
+      const now = findRefs(connection, condition.plan);
+      const same =
+        now.length === condition.found.length &&
+        now.every((one, i) => keyOf(one) === keyOf(condition.found[i]!));
+      if (!same) throw new WriteConflict('condition', index, keyOf(ref));
+    }
+    return current;
+  }
+
+  private place(write: Write, current: Current | undefined): { kind: Kind; rid: number } {
+    const { connection } = this;
+    const { ref, method, lastUpdated } = write;
+    const kind = connection.dictionary.makeKind(ref.type);
+    const body = write.body ?? null;
+    const op = body === null ? deletion : methods.indexOf(method);
+    const ver = write.expected + 1;
+    let rid: number;
+    if (current === undefined) {
+      rid = this.nextRid++;
+      connection.run(
+        'INSERT INTO res (rid, type, id, ver, lu, op, codec, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+        rid,
+        kind.id,
+        ref.id,
+        ver,
+        lastUpdated,
+        op,
+        plain,
+        body,
+      );
+      connection.dictionary.knowRid(keyOf(ref), rid);
+    } else {
+      rid = current.rid;
+      connection.run(
+        'INSERT INTO hist (rid, ver, lu, op, codec, body) SELECT rid, ver, lu, op, codec, body FROM res WHERE rid = ?',
+        rid,
+      );
+      connection.run(
+        'UPDATE res SET ver = ?, lu = ?, op = ?, codec = ?, body = ? WHERE rid = ?',
+        ver,
+        lastUpdated,
+        op,
+        plain,
+        body,
+        rid,
+      );
+    }
+    this.greatestLu = Math.max(this.greatestLu, lastUpdated);
+    connection.run(
+      'INSERT INTO log (seq, type, rid, ver, lu, late) VALUES (?, ?, ?, ?, ?, ?)',
+      this.nextSeq++,
+      kind.id,
+      rid,
+      ver,
+      lastUpdated,
+      this.greatestLu - lastUpdated,
+    );
+    return { kind, rid };
+  }
+
+  /** References that named the resource before there was one now carry its number. */
+  private repoint(target: string, rid: number): void {
+    const { connection } = this;
+    const t = connection.one<number>('SELECT id FROM tgt WHERE t = ?', target);
+    if (t === undefined) return;
+    for (const p of connection.column<number>('SELECT p FROM dangling WHERE t = ?', t))
+      moveReferences(connection, p, -t, rid);
+    connection.run('DELETE FROM dangling WHERE t = ?', t);
+    connection.run('DELETE FROM tgt WHERE id = ?', t);
+  }
+
+  private index(write: Write, kind: Kind, rid: number, current: Current | undefined): void {
+    const { connection } = this;
+    const { dictionary } = connection;
+    let type = dictionary.kindOf(kind.id);
+    if (type.primaryDate === null && write.rows.some(row => row.kind === 'date')) {
+      const chosen = primaryDateAmong(
+        write.rows.flatMap(row => (row.kind === 'date' && row.end !== undefined ? [row.param] : [])),
+      );
+      if (chosen !== null) type = dictionary.choosePrimaryDate(type, chosen);
+    }
+    const d =
+      current === undefined || current.op === deletion
+        ? undefined
+        : connection.one<number>('SELECT d FROM cur WHERE type = ? AND r = ?', kind.id, rid);
+    const before = d === undefined ? emptyRows : indexed(type, rid, write.replaces, dictionary, { d });
+    const after = write.body === undefined ? emptyRows : indexed(type, rid, write.rows, dictionary);
+    for (const [name, posting] of before.postings) if (!after.postings.has(name)) remove(connection, posting);
+    for (const [name, posting] of after.postings)
+      if (before.postings.get(name)?.end !== posting.end) insert(connection, posting);
+    if (write.body === undefined) {
+      if (d !== undefined) connection.run('DELETE FROM cur WHERE type = ? AND r = ?', kind.id, rid);
+    } else if (d === undefined) {
+      connection.run(
+        'INSERT INTO cur (type, r, lu, d, b) VALUES (?, ?, ?, ?, ?)',
+        kind.id,
+        rid,
+        write.lastUpdated,
+        after.primaryDate,
+        after.packed(),
+      );
+    } else {
+      connection.run(
+        'UPDATE cur SET lu = ?, d = ?, b = ? WHERE type = ? AND r = ?',
+        write.lastUpdated,
+        after.primaryDate,
+        after.packed(),
+        kind.id,
+        rid,
+      );
+    }
+  }
+
+  /** Releases first, so that one write of a commit may take over what another gives up. */
+  private claim(writes: readonly Write[], rids: readonly number[]): void {
+    const { connection } = this;
+    writes.forEach((write, i) => {
+      if (write.expected === 0) return;
+      for (const claim of connection.column<string>('SELECT claim FROM claim WHERE r = ?', rids[i]!)) {
+        if (!write.claims?.includes(claim)) connection.run('DELETE FROM claim WHERE claim = ?', claim);
+      }
+    });
+    writes.forEach((write, i) => {
+      const own = new Set(write.claims);
+      for (const claim of own) {
+        const owner = connection.one<number>('SELECT r FROM claim WHERE claim = ?', claim);
+        if (owner === undefined)
+          connection.run('INSERT INTO claim (claim, r) VALUES (?, ?)', claim, rids[i]!);
+        else if (owner !== rids[i]) throw new WriteConflict('claim', i, claim, refOf(connection, owner));
+      }
+    });
+  }
+
+  private judgeAfter(write: Write, index: number, rid: number, own: string): void {
+    const { connection } = this;
+    for (const ref of write.requires ?? []) {
+      const kind = connection.dictionary.kind(ref.type);
+      const op =
+        kind && connection.one<number>('SELECT op FROM res WHERE type = ? AND id = ?', kind.id, ref.id);
+      if (op === undefined || op === deletion) throw new WriteConflict('required', index, keyOf(ref));
+    }
+    if (write.unreferenced && write.body === undefined) {
+      const by = connection.one<number>(
+        `SELECT ref.r FROM param CROSS JOIN ref ON ref.p = param.p AND ref.v = ?
+         WHERE param.kind = 'reference' AND ref.r NOT IN (SELECT value FROM json_each(?)) LIMIT 1`,
+        rid,
+        own,
+      );
+      if (by !== undefined)
+        throw new WriteConflict('referenced', index, keyOf(write.ref), refOf(connection, by));
+    }
+  }
+}
+
+export const keyOf = (ref: Ref): string => `${ref.type}/${ref.id}`;
+
+export function refOf(connection: Connection, rid: number): Ref {
+  const row = connection.get<{ type: number; id: string }>('SELECT type, id FROM res WHERE rid = ?', rid)!;
+  return { type: connection.dictionary.kindOf(row.type).name, id: row.id };
+}
+
+export function insert(connection: Connection, { table, key, end }: Posting): void {
+  if (hasEnd.has(table)) connection.run(insertSql[table], ...key, end);
+  else connection.run(insertSql[table], ...key);
+}
+export function remove(connection: Connection, { table, key }: Posting): void {
+  connection.run(deleteSql[table], ...key);
+}
+
+/** Postings of one parameter from one target to another; in `ref` and in its reverse. */
+export function moveReferences(connection: Connection, p: number, from: number, to: number): void {
+  const args: Value[] = [to, p, from];
+  connection.run(
+    'INSERT OR IGNORE INTO rref (r, p, v) SELECT r, p, ? FROM ref WHERE p = ? AND v = ?',
+    ...args,
+  );
+  connection.run(
+    'DELETE FROM rref WHERE p = ? AND v = ? AND r IN (SELECT r FROM ref WHERE p = ? AND v = ?)',
+    p,
+    from,
+    p,
+    from,
+  );
+  connection.run('UPDATE OR IGNORE ref SET v = ? WHERE p = ? AND v = ?', ...args);
+  connection.run('DELETE FROM ref WHERE p = ? AND v = ?', p, from);
+}
