@@ -82,6 +82,10 @@ export interface Illness {
   readonly isEmergency?: true;
   /** Probability of a stay in the ward. */
   readonly admission?: number;
+  /** Days until it is over; two weeks where absent. */
+  readonly lasts?: number;
+  /** The kind of visit, where it has a name of its own. */
+  readonly visit?: readonly [snomed: string, name: string];
 }
 
 const m = medicines;
@@ -227,6 +231,8 @@ export const antenatalCare: Illness = {
   panels: ['bloodCount', 'hivScreening'],
   procedure: ['225158009', 'Auscultation of the fetal heart'],
   pulse: 8,
+  lasts: 180,
+  visit: ['424619006', 'Prenatal visit'],
 };
 
 export const childHealthVisit: Illness = {
@@ -234,6 +240,7 @@ export const childHealthVisit: Illness = {
   name: 'Well child visit',
   ages: [0, 4],
   medicines: [],
+  visit: ['185349003', 'Encounter for check up'],
 };
 
 /** Vaccine (CVX), target disease (SNOMED CT), age in days at each dose. */

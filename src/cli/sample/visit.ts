@@ -125,7 +125,7 @@ function encounterClass(illness: Illness, admitted: boolean): JsonObject {
 
 function encounterType(illness: Illness, chronic: boolean): JsonObject {
   if (chronic) return snomed('390906007', 'Follow-up encounter');
-  if (illness.medicines.length === 0) return snomed('185349003', 'Encounter for check up');
+  if (illness.visit) return snomed(...illness.visit);
   return illness.isEmergency
     ? snomed('50849002', 'Emergency room admission')
     : snomed('185345009', 'Encounter for symptom');
@@ -138,11 +138,12 @@ function tellCondition(
   code: JsonObject,
   end: number,
 ): void {
-  const over = end + 21 * day < story.today;
+  const over = end + (visit.illness.lasts ?? 14) * day;
+  const isOver = over < story.today;
   story.tell({
     resourceType: 'Condition',
     id: story.id('condition'),
-    clinicalStatus: over
+    clinicalStatus: isOver
       ? concept(systems.conditionClinical, 'resolved', 'Resolved')
       : concept(systems.conditionClinical, 'active', 'Active'),
     verificationStatus: concept(systems.conditionVerification, 'confirmed', 'Confirmed'),
@@ -151,7 +152,7 @@ function tellCondition(
     subject: story.patient,
     encounter,
     onsetDateTime: date(Math.max(story.born, visit.start - story.random.int(1, 5) * day)),
-    ...(over ? { abatementDateTime: date(end + 14 * day) } : {}),
+    ...(isOver ? { abatementDateTime: date(over) } : {}),
     recordedDate: dateTime(visit.start + 25 * minute),
     recorder: practitioner(visit.doctor),
   });
