@@ -51,7 +51,7 @@ export function codeLists(valueSets, codeSystems) {
   };
 
   const codesOf = canonical => {
-    const url = canonical.split('|')[0];
+    const url = valueSets.has(canonical) ? canonical : canonical.split('|')[0];
     if (!known.has(url)) {
       known.set(url, undefined);
       const compose = valueSets.get(url)?.compose;

@@ -275,6 +275,9 @@ function all<T>(pack: Pack): readonly T[] {
 const coreUrl = 'http://hl7.org/fhir/StructureDefinition/';
 const withoutVersion = (url: string): string => url.split('|', 1)[0] ?? url;
 
+/** By url as it stands (some old v2 tables have a | in it) or without `|version`. */
+const byUrl = <T>(pack: Pack, url: string): T | undefined => one(pack, url) ?? one(pack, withoutVersion(url));
+
 let concreteTypes: ReadonlySet<string> | undefined;
 
 /** The names of R4's 146 resource types, without the abstract Resource and DomainResource. */
@@ -301,13 +304,11 @@ export const structureDefinitionUrls = (): readonly string[] =>
 export const searchParameters = (): readonly SearchParameterDefinition[] => all('search-parameters');
 
 /** A value set by url, with or without `|version`. */
-export const valueSet = (url: string): ValueSetDefinition | undefined =>
-  one('value-sets', withoutVersion(url));
+export const valueSet = (url: string): ValueSetDefinition | undefined => byUrl('value-sets', url);
 export const valueSetUrls = (): readonly string[] => [...index('value-sets').keys()];
 
 /** A code system by its `url`, with or without `|version`. */
-export const codeSystem = (url: string): CodeSystemDefinition | undefined =>
-  one('code-systems', withoutVersion(url));
+export const codeSystem = (url: string): CodeSystemDefinition | undefined => byUrl('code-systems', url);
 export const codeSystemUrls = (): readonly string[] => [...index('code-systems').keys()];
 
 export const conceptMaps = (): readonly ConceptMapDefinition[] => all('concept-maps');

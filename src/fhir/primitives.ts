@@ -164,7 +164,7 @@ export const primitives = {
   ),
   id: text(
     value => typeof value === 'string' && idForm.test(value),
-    'not an id, expected 1 to 64 of A-Z a-z 0-9 - .',
+    'not an id, expected 1 to 64 letters, digits, hyphens and dots',
   ),
   instant: text(
     value => typeof value === 'string' && isInstantText(value),
