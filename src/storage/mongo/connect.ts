@@ -8,6 +8,7 @@ import {
   MongoServerError,
   MongoServerSelectionError,
   MongoTopologyClosedError,
+  ReadConcern,
   type Db,
   type MongoClientOptions,
 } from 'mongodb';
@@ -18,7 +19,7 @@ export interface MongoOptions {
   readonly url: string;
   /** The facility's database: one facility, one database. */
   readonly database: string;
-  /** More driver options, such as `tls`; the concerns below cannot be weakened. */
+  /** More driver options, such as `tls`. */
   readonly driver?: MongoClientOptions;
 }
 
@@ -29,10 +30,10 @@ export interface Connection {
 
 /** Writes are acknowledged by a majority and journalled; reads see only what a majority has. */
 export const concerns = {
-  writeConcern: { w: 'majority', journal: true },
-  readConcern: { level: 'majority' },
+  writeConcern: { w: 'majority', j: true },
+  readConcern: new ReadConcern('majority'),
   readPreference: 'primary',
-} as const satisfies MongoClientOptions;
+} as const;
 
 /** @throws FhirError `unavailable` within about 5 s where no server answers or it has no transactions. */
 export async function connect(options: MongoOptions): Promise<Connection> {
@@ -45,7 +46,6 @@ export async function connect(options: MongoOptions): Promise<Connection> {
       maxPoolSize: 30,
       appName: 'tsela',
       ...options.driver,
-      ...concerns,
     });
   } catch {
     throw new FhirError(
@@ -56,7 +56,8 @@ export async function connect(options: MongoOptions): Promise<Connection> {
   try {
     return await reaching(async () => {
       await client.connect();
-      const db = client.db(options.database);
+      // Said here and not to the client, where a connection string could ask for less.
+      const db = client.db(options.database, concerns);
       const hello = await db.command({ hello: 1 });
       if (hello['setName'] === undefined && hello['msg'] !== 'isdbgrid') {
         throw new FhirError(

@@ -248,6 +248,7 @@ function onColumn(condition: Condition): unknown {
       return { $regex: quoted(condition.value) };
     case 'range': {
       const { gt, ge, lt, le } = condition;
+      if ((gt ?? ge ?? lt ?? le) === undefined) return { $exists: true };
       return {
         ...(gt === undefined ? {} : { $gt: gt }),
         ...(ge === undefined ? {} : { $gte: ge }),

@@ -7,43 +7,52 @@ import { concerns, type Connection } from './connect.js';
 import { indexFields, type IndexFields } from './fields.js';
 import { asFilter } from './filter.js';
 import type { Current, Layout, LogRow } from './layout.js';
+import { refOf } from './log.js';
 import { versionOf } from './search.js';
 
 /** Documents fetched at a time and type. */
 const slice = 100;
 
-/** In order of creation across types: the lowest of each type's next, slice by slice. */
 export async function* scan(layout: Layout, types: readonly string[]): AsyncGenerator<Version> {
-  for await (const { type, document } of documents(layout, types))
+  for await (const { type, document } of inOrder(layout, types))
     yield await versionOf({ layout }, type, document);
+}
+
+/** Living documents of a type in order of creation, slice by slice. */
+async function* slices(layout: Layout, type: string): AsyncGenerator<Current[]> {
+  for (let last = 0; ;) {
+    const options = { sort: { o: 1 }, limit: slice, hint: 'created' } as const;
+    const documents = await layout
+      .type(type)
+      .find({ o: { $gt: last } }, options)
+      .toArray();
+    if (documents.length === 0) return;
+    last = documents.at(-1)!.o;
+    yield documents;
+  }
 }
 
 interface Walk {
   readonly type: string;
+  readonly slices: AsyncGenerator<Current[]>;
   rest: Current[];
-  last: number;
 }
 
-async function* documents(
+/** In order of creation across types: the lowest of each type's next. */
+async function* inOrder(
   layout: Layout,
   types: readonly string[],
 ): AsyncGenerator<{ type: string; document: Current }> {
-  const there = await layout.types();
-  const walks: Walk[] = there
-    .filter(type => types.length === 0 || types.includes(type))
-    .map(type => ({ type, rest: [], last: 0 }));
   const refill = async (walk: Walk): Promise<boolean> => {
-    if (walk.rest.length > 0) return true;
-    const options = { sort: { o: 1 }, limit: slice, hint: 'created' } as const;
-    walk.rest = await layout
-      .type(walk.type)
-      .find({ o: { $gt: walk.last } }, options)
-      .toArray();
-    walk.last = walk.rest.at(-1)?.o ?? walk.last;
+    if (walk.rest.length === 0) walk.rest = ((await walk.slices.next()).value as Current[] | undefined) ?? [];
     return walk.rest.length > 0;
   };
   let open: Walk[] = [];
-  for (const walk of walks) if (await refill(walk)) open.push(walk);
+  for (const type of await layout.types()) {
+    if (types.length > 0 && !types.includes(type)) continue;
+    const walk = { type, slices: slices(layout, type), rest: [] };
+    if (await refill(walk)) open.push(walk);
+  }
   while (open.length > 0) {
     const lowest = open.reduce((one, other) => (other.rest[0]!.o < one.rest[0]!.o ? other : one));
     yield { type: lowest.type, document: lowest.rest.shift()! };
@@ -106,7 +115,7 @@ export async function reindex(
   progress?: (done: number) => void,
 ): Promise<number> {
   let done = 0;
-  for await (const { type, document } of documents(layout, [])) {
+  for await (const { type, document } of inOrder(layout, [])) {
     const fields = indexFields(rowsOf(await versionOf({ layout }, type, document)));
     const absent = indexNames.filter(name => fields[name] === undefined);
     const update: Document = {
@@ -122,21 +131,25 @@ export async function reindex(
 }
 
 export async function* check(layout: Layout, rowsOf: RowsOf): AsyncGenerator<string> {
-  for await (const { type, document } of documents(layout, [])) {
-    const key = `${type}/${document._id}`;
-    const version = await versionOf({ layout }, type, document);
-    const fields = indexFields(rowsOf(version));
-    for (const name of indexNames) {
-      if (!sameFields(fields[name], document[name]))
-        yield `${key}: stored index field '${name}' differs from its body`;
+  for (const type of await layout.types()) {
+    for await (const documents of slices(layout, type)) {
+      const keys = documents.map(document => `${type}/${document._id}`);
+      const logged = new Set<string>();
+      for await (const row of layout.log.find({ r: { $in: keys } })) logged.add(`${row.r!}/${row.v!}`);
+      for (const document of documents) yield* checkDocument(layout, type, document, rowsOf, logged);
     }
-    const row = await layout.log.findOne({ r: key, v: document.v }, { hint: 'resource' });
-    if (!row) yield `${key}: version ${document.v} is not in the change log`;
   }
-  for await (const row of layout.log.find({ r: { $exists: true } }, { sort: { _id: 1 } }))
-    yield* checkLogRow(layout, row);
+  for (let last = 0; ;) {
+    const rows = await layout.log.find({ _id: { $gt: last } }, { sort: { _id: 1 }, limit: slice }).toArray();
+    if (rows.length === 0) break;
+    last = rows.at(-1)!._id;
+    yield* checkLogRows(
+      layout,
+      rows.filter(row => row.r !== undefined),
+    );
+  }
   for await (const claim of layout.claims.find({})) {
-    const [type, id] = claim.r.split('/') as [string, string];
+    const { type, id } = refOf(claim.r);
     const owner = await layout
       .type(type)
       .findOne({ _id: id, o: { $gt: 0 }, cl: true }, { projection: { _id: 1 } });
@@ -144,12 +157,39 @@ export async function* check(layout: Layout, rowsOf: RowsOf): AsyncGenerator<str
   }
 }
 
-async function* checkLogRow(layout: Layout, row: LogRow): AsyncGenerator<string> {
-  const [, id] = row.r!.split('/') as [string, string];
-  const past = await layout.history.findOne({ _id: `${row.r!}/${row.v!}` }, { projection: { _id: 1 } });
-  const current = await layout.type(row.t!).findOne({ _id: id, v: row.v! }, { projection: { _id: 1 } });
-  if (!past && !current) yield `change log ${row._id}: ${row.r!}/_history/${row.v!} is not there`;
-  if (past && current) yield `change log ${row._id}: ${row.r!}/_history/${row.v!} is both current and past`;
+async function* checkDocument(
+  layout: Layout,
+  type: string,
+  document: Current,
+  rowsOf: RowsOf,
+  logged: ReadonlySet<string>,
+): AsyncGenerator<string> {
+  const key = `${type}/${document._id}`;
+  const fields = indexFields(rowsOf(await versionOf({ layout }, type, document)));
+  for (const name of indexNames) {
+    if (!sameFields(fields[name], document[name]))
+      yield `${key}: stored index field '${name}' differs from its body`;
+  }
+  if (!logged.has(`${key}/${document.v}`)) yield `${key}: version ${document.v} is not in the change log`;
+}
+
+/** What the log points to is there, once: current or past. */
+async function* checkLogRows(layout: Layout, rows: readonly LogRow[]): AsyncGenerator<string> {
+  const past = new Set<string>();
+  const current = new Set<string>();
+  const versions = rows.map(row => `${row.r!}/${row.v!}`);
+  for (const type of new Set(rows.map(row => row.t!))) {
+    const ids = rows.filter(row => row.t === type).map(row => refOf(row.r!).id);
+    const found = layout.type(type).find({ _id: { $in: ids } }, { projection: { v: 1 } });
+    for await (const document of found) current.add(`${type}/${document._id}/${document.v}`);
+  }
+  for await (const { _id } of layout.history.find({ _id: { $in: versions } }, { projection: { _id: 1 } }))
+    past.add(_id);
+  for (const [i, version] of versions.entries()) {
+    const place = `change log ${rows[i]!._id}: ${version}`;
+    if (!past.has(version) && !current.has(version)) yield `${place} is not there`;
+    if (past.has(version) && current.has(version)) yield `${place} is both current and past`;
+  }
 }
 
 /** Order within an array does not matter: rows are a set. */

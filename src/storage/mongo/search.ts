@@ -106,6 +106,7 @@ async function inOrder(
   const missing: Record<string, unknown> = {};
   plan.sort.forEach((key, i) => {
     const field = fieldOf(key);
+    if (field in sort) return; // said before: no ties are left to break
     // MongoDB sorts a missing value before all others: right when descending, else it needs a flag of its own.
     if (!key.descending && canMiss(key)) {
       missing[`_missing${i}`] = { $eq: [{ $type: `$${field}` }, 'missing'] };
