@@ -1,0 +1,3 @@
+// Types of make-docs.mjs for tests/docs.test.ts.
+export function configurationPage(): Promise<string>;
+export function errorsPage(): Promise<string>;
