@@ -37,6 +37,20 @@ export const isNumber = (value: unknown): value is number | Decimal =>
 export const lexemeOf = (value: number | Decimal): string =>
   typeof value === 'number' ? String(value) : value.lexeme;
 
+/**
+ * A copy that shares no object with the value. `spend` is told of every node and string copied, and may throw.
+ * @throws FhirError `too-large` where the value has more than `room` levels.
+ */
+export function cloneJson(value: Json, room = maxDepth, spend?: (amount: number) => void): Json {
+  spend?.(typeof value === 'string' ? value.length + 1 : 1);
+  if (typeof value !== 'object' || value === null || value instanceof Decimal) return value;
+  if (room <= 0) throw new FhirError('too-large', `This would nest deeper than ${maxDepth} levels.`);
+  if (Array.isArray(value)) return value.map(item => cloneJson(item, room - 1, spend));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [name, cloneJson(item, room - 1, spend)]),
+  );
+}
+
 // toJSON can only answer a string, so a Decimal is written as a marked string that is unquoted afterwards. The mark is
 // secret to the process: no client can send it.
 const decimalMark = `\u0007${randomBytes(9).toString('base64url')}\u0007`;

@@ -97,31 +97,34 @@ describe('rewriteReferences', () => {
   const after = rewriteReferences(everything, reference => (reference === old ? fresh : undefined));
 
   it('exchanges references, uris and links, and nothing else', () => {
-    const expected = JSON.parse(JSON.stringify(everything)) as typeof everything &
-      Record<string, JsonObject & JsonObject[]>;
-    expected['meta'] = { source: fresh, profile: [old] };
-    expected['text']!['div'] =
-      `<div xmlns="http://www.w3.org/1999/xhtml"><a href="${fresh}">${old} href="${old}"</a><img class='x' src = "${fresh}"/><a href="a?b=1&amp;c=2"/></div>`;
-    expected['contained'] = [{ resourceType: 'Observation', id: 'o', subject: { reference: fresh } }];
-    expected['extension'] = [
-      { url: old, valueReference: { reference: fresh } },
-      { url: 'http://x', valueUri: fresh },
-      { url: 'http://x', valueUrl: fresh },
-      { url: 'http://x', valueOid: fresh },
-      { url: 'http://x', valueUuid: fresh },
-      { url: 'http://x', valueCanonical: old },
-      { url: 'http://x', valueString: old },
-      { url: 'http://x', extension: [{ url: 'y', valueReference: { reference: fresh } }] },
-    ];
-    expected['masterIdentifier'] = { system: fresh, value: old, assigner: { reference: fresh } };
-    expected['_status'] = { extension: [{ url: 'http://x', valueReference: { reference: fresh } }] };
-    expected['subject'] = {
-      reference: fresh,
-      _reference: { extension: [{ url: 'http://x', valueUri: fresh }] },
-      display: old,
+    const expected = {
+      ...everything,
+      meta: { source: fresh, profile: [old] },
+      text: {
+        status: 'generated',
+        div: `<div xmlns="http://www.w3.org/1999/xhtml"><a href="${fresh}">${old} href="${old}"</a><img class='x' src = "${fresh}"/><a href="a?b=1&amp;c=2"/></div>`,
+      },
+      contained: [{ resourceType: 'Observation', id: 'o', subject: { reference: fresh } }],
+      extension: [
+        { url: old, valueReference: { reference: fresh } },
+        { url: 'http://x', valueUri: fresh },
+        { url: 'http://x', valueUrl: fresh },
+        { url: 'http://x', valueOid: fresh },
+        { url: 'http://x', valueUuid: fresh },
+        { url: 'http://x', valueCanonical: old },
+        { url: 'http://x', valueString: old },
+        { url: 'http://x', extension: [{ url: 'y', valueReference: { reference: fresh } }] },
+      ],
+      masterIdentifier: { system: fresh, value: old, assigner: { reference: fresh } },
+      _status: { extension: [{ url: 'http://x', valueReference: { reference: fresh } }] },
+      subject: {
+        reference: fresh,
+        _reference: { extension: [{ url: 'http://x', valueUri: fresh }] },
+        display: old,
+      },
+      author: [{ reference: 'Patient/1' }, { reference: fresh }],
+      content: [{ attachment: { url: fresh, title: old } }],
     };
-    expected['author'] = [{ reference: 'Patient/1' }, { reference: fresh }];
-    expected['content'] = [{ attachment: { url: fresh, title: old } }];
     expect(after).toStrictEqual(expected);
   });
 

@@ -2,7 +2,7 @@
 // Our own, because numbers must keep their lexeme and because a patch may come from anyone: `copy` can double a
 // document with every operation and nest it without end, so what it copies and how deep it goes is bounded.
 import { FhirError } from '../../errors.js';
-import { Decimal, isObject, maxDepth, type Json, type JsonObject } from '../json.js';
+import { cloneJson, isObject, maxDepth, type Json, type JsonObject } from '../json.js';
 import { sameJson } from '../same.js';
 
 /** So many characters and nodes one patch may copy with `copy`. */
@@ -25,7 +25,7 @@ export function jsonPatch(document: Json, patch: readonly Json[]): Json {
     left -= amount;
     if (left < 0) throw new FhirError('too-large', 'The patch copies too much.');
   };
-  const root = { '': clone(document, maxDepth) };
+  const root = { '': cloneJson(document, maxDepth) };
   patch.map(operationOf).forEach((operation, index) => {
     const path = ['', ...operation.path];
     const room = maxDepth - operation.path.length;
@@ -37,21 +37,21 @@ export function jsonPatch(document: Json, patch: readonly Json[]): Json {
     };
     switch (operation.op) {
       case 'add':
-        return add(root, path, clone(operation.value, room), refuse);
+        return add(root, path, cloneJson(operation.value, room), refuse);
       case 'replace':
-        return replace(root, path, clone(operation.value, room), refuse);
+        return replace(root, path, cloneJson(operation.value, room), refuse);
       case 'remove':
         return void remove(root, path, refuse);
       case 'test':
         if (sameJson(get(root, path, refuse), operation.value, 'value')) return;
         return refuse('the value there is another');
       case 'copy':
-        return add(root, path, clone(get(root, ['', ...operation.from], refuse), room, spend), refuse);
+        return add(root, path, cloneJson(get(root, ['', ...operation.from], refuse), room, spend), refuse);
       case 'move': {
         const from = ['', ...operation.from];
         if (path.length > from.length && from.every((step, i) => step === path[i]))
           return refuse('nothing can move into itself');
-        return add(root, path, clone(remove(root, from, refuse), room), refuse);
+        return add(root, path, cloneJson(remove(root, from, refuse), room), refuse);
       }
     }
   });
@@ -142,14 +142,4 @@ function remove(root: JsonObject, path: readonly string[], refuse: Refuse): Json
   if (Array.isArray(parent)) parent.splice(Number(step), 1);
   else delete (parent as JsonObject)[step];
   return removed;
-}
-
-function clone(value: Json, room: number, spend?: (amount: number) => void): Json {
-  spend?.(typeof value === 'string' ? value.length + 1 : 1);
-  if (typeof value !== 'object' || value === null || value instanceof Decimal) return value;
-  if (room <= 0) throw new FhirError('too-large', `The patch nests deeper than ${maxDepth} levels.`);
-  if (Array.isArray(value)) return value.map(item => clone(item, room - 1, spend));
-  return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => [name, clone(item, room - 1, spend)]),
-  );
 }
