@@ -47,7 +47,12 @@ export function createDispatch({ store, settings, onFailure }: DispatchOptions):
     } catch (error) {
       if (!(error instanceof FhirError) || error.status >= 500) onFailure(error, request.id);
       const { status, headers, outcome } = outcomeOf(error, request.id);
-      return { status, headers: { ...headers, 'content-type': fhirJson }, body: writeJson(outcome), interaction };
+      return {
+        status,
+        headers: { ...headers, 'content-type': fhirJson },
+        body: writeJson(outcome),
+        interaction,
+      };
     }
   };
   return dispatch;
@@ -81,7 +86,11 @@ export function routeOf({ method, path }: Pick<FhirRequest, 'method' | 'path'>):
   }
   if (allowed.size === 0) throw notFound(path);
   const allow = [...allowed, ...(allowed.has('GET') ? ['HEAD'] : [])].join(', ');
-  throw new FhirError('method-not-allowed', `${method} is not possible here; ${allow} ${allowed.size === 1 ? 'is' : 'are'}.`, { headers: { allow } });
+  throw new FhirError(
+    'method-not-allowed',
+    `${method} is not possible here; ${allow} ${allowed.size === 1 ? 'is' : 'are'}.`,
+    { headers: { allow } },
+  );
 }
 
 function matchRow(route: Route, pattern: readonly string[], path: readonly string[]): Match | undefined {
@@ -114,6 +123,10 @@ function notFound(path: readonly string[]): FhirError {
   if (/^[A-Z][A-Za-z]*$/.test(type) && !resourceTypes().has(type)) {
     return new FhirError('not-found', `"${type}" is not a resource type of FHIR R4.`);
   }
-  const operation = rest.find(segment => segment.startsWith('$')) ?? (type.startsWith('$') ? type : undefined);
-  return new FhirError('not-found', operation === undefined ? 'There is nothing at this address.' : `The operation ${operation} is not here.`);
+  const operation =
+    rest.find(segment => segment.startsWith('$')) ?? (type.startsWith('$') ? type : undefined);
+  return new FhirError(
+    'not-found',
+    operation === undefined ? 'There is nothing at this address.' : `The operation ${operation} is not here.`,
+  );
 }

@@ -31,7 +31,9 @@ export interface System {
   readonly close: () => Promise<void>;
 }
 
-export const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+export const version = (
+  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+).version;
 
 /** `base`: the FHIR base by which clients know the server, without trailing slash. */
 export async function createSystem(config: Config, base: string, notices: Notices): Promise<System> {
@@ -56,7 +58,11 @@ export async function createSystem(config: Config, base: string, notices: Notice
     const rowsOf: RowsOf = version => rowsIn(version, settings);
     await keepIndexCurrent(store, rowsOf, notices);
     return {
-      dispatch: createDispatch({ store, settings, onFailure: (error, requestId) => notices.failure(error, requestId) }),
+      dispatch: createDispatch({
+        store,
+        settings,
+        onFailure: (error, requestId) => notices.failure(error, requestId),
+      }),
       store,
       documents,
       settings,
@@ -80,7 +86,10 @@ async function openStorage(config: Config): Promise<{ store: Store; documents: D
     return { store: await openMongoStore(at), documents: await openMongoDocuments(at) };
   }
   mkdirSync(config.data, { recursive: true });
-  const store = await openSqliteStore({ path: join(config.data, 'tsela.sqlite'), durability: config.durability });
+  const store = await openSqliteStore({
+    path: join(config.data, 'tsela.sqlite'),
+    durability: config.durability,
+  });
   return { store, documents: await openSqliteDocuments({ path: join(config.data, 'documents.sqlite') }) };
 }
 

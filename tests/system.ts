@@ -36,18 +36,32 @@ export async function openTsela(store: 'SQLite' | 'MongoDB', changes: Partial<Co
     ...changes,
   };
   const failures: unknown[] = [];
-  const system = await createSystem(config, base, { info: () => undefined, failure: error => failures.push(error) });
+  const system = await createSystem(config, base, {
+    info: () => undefined,
+    failure: error => failures.push(error),
+  });
   return {
     system,
     async send(method, url, body, headers = {}) {
       const [path = '', query] = url.split('?');
-      const bytes = body === undefined ? undefined : body instanceof Uint8Array ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+      const bytes =
+        body === undefined
+          ? undefined
+          : body instanceof Uint8Array
+            ? body
+            : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
       const response = await system.dispatch(
         {
           method,
-          path: path.split('/').filter(segment => segment !== '').map(decodeURIComponent),
+          path: path
+            .split('/')
+            .filter(segment => segment !== '')
+            .map(decodeURIComponent),
           query: [...new URLSearchParams(query ?? '')],
-          headers: { ...(bytes === undefined ? {} : { 'content-type': 'application/fhir+json' }), ...headers },
+          headers: {
+            ...(bytes === undefined ? {} : { 'content-type': 'application/fhir+json' }),
+            ...headers,
+          },
           ...(bytes === undefined ? {} : { body: bytes }),
           base,
           id: 'test',
@@ -58,7 +72,12 @@ export async function openTsela(store: 'SQLite' | 'MongoDB', changes: Partial<Co
       const json = (response.headers['content-type'] ?? '').includes('json') && text !== '';
       if (response.status >= 500) throw new Error(`${method} ${url} failed`, { cause: failures.at(-1) });
       if (json) parseJson(text);
-      return { status: response.status, headers: response.headers, text, body: json ? (JSON.parse(text) as JsonObject) : {} };
+      return {
+        status: response.status,
+        headers: response.headers,
+        text,
+        body: json ? (JSON.parse(text) as JsonObject) : {},
+      };
     },
     async close() {
       if (store === 'MongoDB') await dropDatabase(config);
@@ -82,15 +101,22 @@ export const stores: readonly ('SQLite' | 'MongoDB')[] = ['SQLite', 'MongoDB'];
 const absent = (store: string): boolean => store === 'MongoDB' && process.env['MONGODB_URL'] === undefined;
 
 /** Describes the same behaviour on every store; MongoDB is skipped where MONGODB_URL names none. */
-export function onEveryStore(name: string, changes: Partial<Config>, tests: (tsela: () => Tsela) => void): void {
+export function onEveryStore(
+  name: string,
+  changes: Partial<Config>,
+  tests: (tsela: () => Tsela) => void,
+): void {
   for (const store of stores) {
-    describe.skipIf(absent(store))(`${name} on ${store}${absent(store) ? ' (skipped: MONGODB_URL is not set)' : ''}`, () => {
-      let opened: Tsela;
-      beforeAll(async () => {
-        opened = await openTsela(store, changes);
-      });
-      afterAll(async () => opened?.close());
-      tests(() => opened);
-    });
+    describe.skipIf(absent(store))(
+      `${name} on ${store}${absent(store) ? ' (skipped: MONGODB_URL is not set)' : ''}`,
+      () => {
+        let opened: Tsela;
+        beforeAll(async () => {
+          opened = await openTsela(store, changes);
+        });
+        afterAll(async () => opened?.close());
+        tests(() => opened);
+      },
+    );
   }
 }

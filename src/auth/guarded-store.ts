@@ -2,6 +2,7 @@
 // read is tested against it, and every write on the state it replaces and the state it makes.
 // Surprising why: what is not visible does not exist. A hidden resource answers like one that was never there.
 import { FhirError } from '../errors.js';
+import { resourceTypes } from '../fhir/definitions.js';
 import type { Ref } from '../fhir/resource.js';
 import { matches, type Resolve } from '../search/matches.js';
 import { all, and, none, not, or, type Leaf, type Node, type SearchPlan } from '../search/plan.js';
@@ -31,10 +32,14 @@ export function guarded(store: Store, grant: Grant, rowsOf: RowsOf): GuardedStor
   const seesVersion = async (version: Version): Promise<boolean> => {
     if (grant.visible(version.ref.type).op === 'all') return true;
     let last: Version | undefined = version;
-    while (last !== undefined && last.body === undefined) last = last.version > 1 ? await store.read(last.ref, last.version - 1) : undefined;
+    while (last !== undefined && last.body === undefined)
+      last = last.version > 1 ? await store.read(last.ref, last.version - 1) : undefined;
     return last !== undefined && sees(last.ref, last.lastUpdated, () => rowsOf(last));
   };
-  const narrowed = (plan: SearchPlan): SearchPlan => ({ ...plan, where: and(restrict(plan.where, grant), visibleAmong(plan.types, grant)) });
+  const narrowed = (plan: SearchPlan): SearchPlan => ({
+    ...plan,
+    where: and(restrict(plan.where, grant), visibleAmong(plan.types, grant)),
+  });
 
   return {
     resolve,
@@ -53,7 +58,11 @@ export function guarded(store: Store, grant: Grant, rowsOf: RowsOf): GuardedStor
     async commit(writes, receipt) {
       for (const write of writes) await checkWrite(store, write, sees, rowsOf);
       return store.commit(
-        writes.map(write => (write.condition === undefined ? write : { ...write, condition: { ...write.condition, plan: narrowed(write.condition.plan) } })),
+        writes.map(write =>
+          write.condition === undefined
+            ? write
+            : { ...write, condition: { ...write.condition, plan: narrowed(write.condition.plan) } },
+        ),
         receipt,
       );
     },
@@ -79,11 +88,15 @@ async function checkWrite(
 ): Promise<void> {
   if (write.expected > 0) {
     const current = await store.read(write.ref, write.expected);
-    const visible = current?.body === undefined || (await sees(write.ref, current.lastUpdated, () => rowsOf(current)));
+    const visible =
+      current?.body === undefined || (await sees(write.ref, current.lastUpdated, () => rowsOf(current)));
     if (!visible) throw new FhirError('not-found', `There is no ${write.ref.type}/${write.ref.id}.`);
   }
   if (write.body !== undefined && !(await sees(write.ref, write.lastUpdated, () => write.rows))) {
-    throw new FhirError('forbidden', `You may not make a ${write.ref.type} like this one: it would be outside of what you may see.`);
+    throw new FhirError(
+      'forbidden',
+      `You may not make a ${write.ref.type} like this one: it would be outside of what you may see.`,
+    );
   }
 }
 
@@ -102,7 +115,11 @@ function restrict(node: Node, grant: Grant): Node {
       const narrow = node.types.filter(type => !open.includes(type) && grant.visible(type).op !== 'none');
       return or(
         open.length === 0 ? none : { ...node, types: open, node: inner },
-        ...narrow.map((type): Node => ({ ...node, types: [type], node: and(inner, restrict(grant.visible(type), grant)) })),
+        ...narrow.map((type): Node => ({
+          ...node,
+          types: [type],
+          node: and(inner, restrict(grant.visible(type), grant)),
+        })),
       );
     }
     case 'backlink': {
@@ -125,15 +142,31 @@ function visibleAmong(types: readonly string[], grant: Grant): Node {
   return or(...types.map((type, i) => and(isType(type), nodes[i]!)));
 }
 
-const isType = (type: string): Leaf => ({ op: 'row', kind: 'token', param: '_type', where: [{ column: 'code', is: 'eq', value: type }] });
+const isType = (type: string): Leaf => ({
+  op: 'row',
+  kind: 'token',
+  param: '_type',
+  where: [{ column: 'code', is: 'eq', value: type }],
+});
 
 /** History of what the grant sees, page by page until the asked count is full. */
-async function visibleHistory(store: Store, grant: Grant, scope: HistoryScope, sees: (version: Version) => Promise<boolean>): Promise<Page> {
-  if (scope.type !== undefined && grant.visible(scope.type).op === 'all') return store.history(scope);
+async function visibleHistory(
+  store: Store,
+  grant: Grant,
+  scope: HistoryScope,
+  sees: (version: Version) => Promise<boolean>,
+): Promise<Page> {
+  const types = scope.type === undefined ? [...resourceTypes()] : [scope.type];
+  if (types.every(type => grant.visible(type).op === 'all')) return store.history(scope);
   const kept: Version[] = [];
   let after = scope.after;
   for (;;) {
-    const page = await store.history({ ...scope, ...(after === undefined ? {} : { after }), count: scope.count - kept.length, total: false });
+    const page = await store.history({
+      ...scope,
+      ...(after === undefined ? {} : { after }),
+      count: scope.count - kept.length,
+      total: false,
+    });
     for (const version of page.versions) if (await sees(version)) kept.push(version);
     if (page.next === undefined) return { versions: kept };
     if (kept.length >= scope.count) return { versions: kept, next: page.next };
@@ -145,14 +178,22 @@ async function visibleHistory(store: Store, grant: Grant, scope: HistoryScope, s
 const resolveBy = (store: Store, rowsOf: RowsOf): Resolve => ({
   async target(ref) {
     const version = await store.read(ref);
-    return version?.body === undefined ? undefined : { ref, lastUpdated: version.lastUpdated, rows: rowsOf(version) };
+    return version?.body === undefined
+      ? undefined
+      : { ref, lastUpdated: version.lastUpdated, rows: rowsOf(version) };
   },
   async *referrers(type, param, ref) {
-    const where: Node = { op: 'row', kind: 'reference', param, where: [{ column: 'target', is: 'eq', value: `${ref.type}/${ref.id}` }] };
+    const where: Node = {
+      op: 'row',
+      kind: 'reference',
+      param,
+      where: [{ column: 'target', is: 'eq', value: `${ref.type}/${ref.id}` }],
+    };
     let plan: SearchPlan = { types: [type], where, sort: [], count: 200, total: 'none' };
     for (;;) {
       const page = await store.search(plan);
-      for (const version of page.versions) yield { ref: version.ref, lastUpdated: version.lastUpdated, rows: rowsOf(version) };
+      for (const version of page.versions)
+        yield { ref: version.ref, lastUpdated: version.lastUpdated, rows: rowsOf(version) };
       if (page.next === undefined) return;
       plan = { ...plan, after: page.next };
     }

@@ -15,13 +15,16 @@ export type Return = 'minimal' | 'representation' | 'OperationOutcome';
 
 /** The `return` preference of the request, if it states one of the three. https://hl7.org/fhir/R4/http.html#ops */
 export function preferredReturn(request: FhirRequest): Return | undefined {
-  const found = /(?:^|[;,\s])return="?(minimal|representation|OperationOutcome)"?/i.exec(request.headers['prefer'] ?? '')?.[1]?.toLowerCase();
+  const found = /(?:^|[;,\s])return="?(minimal|representation|OperationOutcome)"?/i
+    .exec(request.headers['prefer'] ?? '')?.[1]
+    ?.toLowerCase();
   return found === 'operationoutcome' ? 'OperationOutcome' : (found as Return | undefined);
 }
 
 export const etag = (version: number): string => `W/"${version}"`;
 export const httpDate = (ms: number): string => new Date(ms).toUTCString();
-export const locationOf = (base: string, version: Version): string => `${base}/${refKey(version.ref)}/_history/${version.version}`;
+export const locationOf = (base: string, version: Version): string =>
+  `${base}/${refKey(version.ref)}/_history/${version.version}`;
 
 export const versionHeaders = (version: Version): Record<string, string> => ({
   etag: etag(version.version),
@@ -39,8 +42,14 @@ export function answer(request: FhirRequest, result: Result): FhirResponse {
     else headers['content-location'] = location;
   }
   if (preferred === 'OperationOutcome' || (version?.body === undefined && result.issues !== undefined)) {
-    const issues: readonly Issue[] = result.issues ?? [{ severity: 'information', code: 'informational', text: described(result) }];
-    return sendResource({ status: result.status === 204 ? 200 : result.status, headers }, operationOutcome(issues), request);
+    const issues: readonly Issue[] = result.issues ?? [
+      { severity: 'information', code: 'informational', text: described(result) },
+    ];
+    return sendResource(
+      { status: result.status === 204 ? 200 : result.status, headers },
+      operationOutcome(issues),
+      request,
+    );
   }
   if (version?.body === undefined) return { status: 204, headers };
   if (preferred === 'minimal') return { status: result.status, headers };
@@ -52,17 +61,26 @@ const described = ({ status, version }: Result): string =>
     ? 'Nothing had to be done.'
     : `${refKey(version.ref)} is ${status === 201 ? 'created as' : version.body === undefined ? 'deleted by' : 'at'} version ${version.version}, ${instant(version.lastUpdated)}.`;
 
-export const isPretty = (request: FhirRequest): boolean => request.query.some(([name, value]) => name === '_pretty' && value === 'true');
+export const isPretty = (request: FhirRequest): boolean =>
+  request.query.some(([name, value]) => name === '_pretty' && value === 'true');
 
 /** A resource made for this response. */
-export const sendResource = (head: { status: number; headers?: Record<string, string> }, resource: Resource, request: FhirRequest): FhirResponse => ({
+export const sendResource = (
+  head: { status: number; headers?: Record<string, string> },
+  resource: Resource,
+  request: FhirRequest,
+): FhirResponse => ({
   status: head.status,
   headers: { ...head.headers, 'content-type': fhirJson },
   body: writeJson(resource, isPretty(request) ? 2 : undefined),
 });
 
 /** Stored bytes, passed through unless they are to be pretty. */
-export function sendBytes(head: { status: number; headers: Record<string, string> }, bytes: Uint8Array, request: FhirRequest): FhirResponse {
+export function sendBytes(
+  head: { status: number; headers: Record<string, string> },
+  bytes: Uint8Array,
+  request: FhirRequest,
+): FhirResponse {
   head.headers['content-type'] = fhirJson;
   return { status: head.status, headers: head.headers, body: isPretty(request) ? pretty(bytes) : bytes };
 }

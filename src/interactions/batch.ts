@@ -18,15 +18,24 @@ const parallel = 8;
 /** POST [base]: a batch or a transaction. */
 export const bundle: Handler = async context => {
   const { request, settings } = context;
-  if (request.body === undefined || request.body.length === 0) throw new FhirError('required', 'The request needs a body: a batch or transaction Bundle.');
+  if (request.body === undefined || request.body.length === 0)
+    throw new FhirError('required', 'The request needs a body: a batch or transaction Bundle.');
   const body = parseJson(request.body);
   if (!isObject(body) || body['resourceType'] !== 'Bundle') {
-    throw new FhirError('wrong-type', 'The base takes a Bundle of type "batch" or "transaction"; post a single resource to its type.', { expression: 'resourceType' });
+    throw new FhirError(
+      'wrong-type',
+      'The base takes a Bundle of type "batch" or "transaction"; post a single resource to its type.',
+      { expression: 'resourceType' },
+    );
   }
   checkGateShallow(body as Resource);
   const entries = (body['entry'] ?? []) as readonly JsonObject[];
   if (entries.length > settings.maxBundleEntries) {
-    throw new FhirError('too-large', `The Bundle has ${entries.length} entries; at most ${settings.maxBundleEntries} are taken at once.`, { expression: 'Bundle.entry' });
+    throw new FhirError(
+      'too-large',
+      `The Bundle has ${entries.length} entries; at most ${settings.maxBundleEntries} are taken at once.`,
+      { expression: 'Bundle.entry' },
+    );
   }
   switch (body['type']) {
     case 'transaction':
@@ -34,7 +43,11 @@ export const bundle: Handler = async context => {
     case 'batch':
       return batch(context, entries);
     default:
-      throw new FhirError('value', `A Bundle posted to the base is a "batch" or a "transaction", not a "${String(body['type'])}".`, { expression: 'Bundle.type' });
+      throw new FhirError(
+        'value',
+        `A Bundle posted to the base is a "batch" or a "transaction", not a "${String(body['type'])}".`,
+        { expression: 'Bundle.type' },
+      );
   }
 };
 
@@ -42,17 +55,25 @@ async function batch(context: Context, entries: readonly JsonObject[]): Promise<
   const answers: Entry[] = new Array<Entry>(entries.length);
   let next = 0;
   const worker = async (): Promise<void> => {
-    for (let i = next++; i < entries.length; i = next++) answers[i] = await answerEntry(context, entries[i]!, i);
+    for (let i = next++; i < entries.length; i = next++)
+      answers[i] = await answerEntry(context, entries[i]!, i);
   };
   await Promise.all(Array.from({ length: Math.min(parallel, entries.length) }, worker));
-  return sendBytes({ status: 200, headers: {} }, bundleBytes({ type: 'batch-response' }, answers), context.request);
+  return sendBytes(
+    { status: 200, headers: {} },
+    bundleBytes({ type: 'batch-response' }, answers),
+    context.request,
+  );
 }
 
 async function answerEntry(context: Context, entry: JsonObject, index: number): Promise<Entry> {
   try {
     const read = entryRequest(entry, index, context.settings.bases);
-    if (read.path.length === 0) throw new FhirError('not-supported', 'A batch cannot hold a batch, a transaction or a system search.', { expression: `Bundle.entry[${index}].request.url` });
-    return responseEntry(read, await context.dispatch(standalone(context, read)));
+    if (read.path.length === 0)
+      throw new FhirError('not-supported', 'A batch cannot hold a batch, a transaction or a system search.', {
+        expression: `Bundle.entry[${index}].request.url`,
+      });
+    return responseEntry(await context.dispatch(standalone(context, read)));
   } catch (error) {
     const { status, outcome } = outcomeOf(error, context.request.id);
     return { response: { status: statusText(status), outcome } };

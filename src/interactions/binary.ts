@@ -12,7 +12,10 @@ import { resourceIn } from './prepare.js';
 
 /** Whether the request sends the content itself and not a Binary resource. */
 export const isRawBinary = ({ type, request }: Context): boolean =>
-  type === 'Binary' && request.body !== undefined && request.headers['content-type'] !== undefined && !isFhirMediaType(request.headers['content-type']);
+  type === 'Binary' &&
+  request.body !== undefined &&
+  request.headers['content-type'] !== undefined &&
+  !isFhirMediaType(request.headers['content-type']);
 
 /** The Binary resource for raw content; X-Security-Context becomes its securityContext. */
 export function binaryOf(request: FhirRequest): Resource {
@@ -23,7 +26,9 @@ export function binaryOf(request: FhirRequest): Resource {
     resourceType: 'Binary',
     contentType,
     ...(context === undefined ? {} : { securityContext: { reference: context } }),
-    ...(request.body === undefined || request.body.length === 0 ? {} : { data: Buffer.from(request.body).toString('base64') }),
+    ...(request.body === undefined || request.body.length === 0
+      ? {}
+      : { data: Buffer.from(request.body).toString('base64') }),
   };
   checkGate(resource);
   return resource;

@@ -29,30 +29,43 @@ const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 export function entryRequest(entry: JsonObject, index: number, bases: readonly string[]): EntryRequest {
   const at = `Bundle.entry[${index}].request`;
   const request = entry['request'];
-  if (!isObject(request)) throw new FhirError('required', `Every entry of a batch or transaction needs a request.`, { expression: at });
+  if (!isObject(request))
+    throw new FhirError('required', `Every entry of a batch or transaction needs a request.`, {
+      expression: at,
+    });
   const text = (name: string): string | undefined => {
     const value = request[name];
     return typeof value === 'string' ? value : undefined;
   };
   const method = text('method') ?? '';
   if (!methods.includes(method)) {
-    throw new FhirError('value', `"${method}" is not one of ${methods.join(', ')}.`, { expression: `${at}.method` });
+    throw new FhirError('value', `"${method}" is not one of ${methods.join(', ')}.`, {
+      expression: `${at}.method`,
+    });
   }
   const url = text('url') ?? '';
   const own = bases.find(base => url === base || url.startsWith(`${base}/`) || url.startsWith(`${base}?`));
   const relative = own === undefined ? url.replace(/^\//, '') : url.slice(own.length).replace(/^\//, '');
   if (/^[a-z][a-z0-9+.-]*:/i.test(relative)) {
-    throw new FhirError('value', `"${url.slice(0, 200)}" is not a URL of this server; send one relative to the base, like "Patient/1".`, {
-      expression: `${at}.url`,
-    });
+    throw new FhirError(
+      'value',
+      `"${url.slice(0, 200)}" is not a URL of this server; send one relative to the base, like "Patient/1".`,
+      {
+        expression: `${at}.url`,
+      },
+    );
   }
   const question = relative.indexOf('?');
-  const path = (question < 0 ? relative : relative.slice(0, question)).split('/').filter(segment => segment !== '');
+  const path = (question < 0 ? relative : relative.slice(0, question))
+    .split('/')
+    .filter(segment => segment !== '');
   let segments: string[];
   try {
     segments = path.map(decodeURIComponent);
   } catch {
-    throw new FhirError('value', `"${url.slice(0, 200)}" holds a "%" that does not encode a character.`, { expression: `${at}.url` });
+    throw new FhirError('value', `"${url.slice(0, 200)}" holds a "%" that does not encode a character.`, {
+      expression: `${at}.url`,
+    });
   }
   return {
     index,
@@ -71,11 +84,15 @@ export function entryRequest(entry: JsonObject, index: number, bases: readonly s
 /** The entry as a request of its own, for dispatch. */
 export function standalone(context: Context, entry: EntryRequest): FhirRequest {
   const { request } = context;
-  const headers: Record<string, string | undefined> = { accept: 'application/fhir+json', prefer: request.headers['prefer'] };
+  const headers: Record<string, string | undefined> = {
+    accept: 'application/fhir+json',
+    prefer: request.headers['prefer'],
+  };
   if (entry.ifMatch !== undefined) headers['if-match'] = entry.ifMatch;
   if (entry.ifNoneMatch !== undefined) headers['if-none-match'] = entry.ifNoneMatch;
   if (entry.ifNoneExist !== undefined) headers['if-none-exist'] = entry.ifNoneExist;
-  if (entry.ifModifiedSince !== undefined) headers['if-modified-since'] = new Date(entry.ifModifiedSince).toUTCString();
+  if (entry.ifModifiedSince !== undefined)
+    headers['if-modified-since'] = new Date(entry.ifModifiedSince).toUTCString();
   const key = request.headers['idempotency-key'];
   if (key !== undefined && entry.method !== 'GET') headers['idempotency-key'] = `${key}#${entry.index}`;
   let body: Uint8Array | undefined;
@@ -102,14 +119,28 @@ export function patchDocument(resource: Json): Json {
 }
 
 const reasons: Record<number, string> = {
-  200: 'OK', 201: 'Created', 204: 'No Content', 304: 'Not Modified', 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden',
-  404: 'Not Found', 405: 'Method Not Allowed', 409: 'Conflict', 410: 'Gone', 412: 'Precondition Failed', 415: 'Unsupported Media Type',
-  422: 'Unprocessable Entity', 500: 'Internal Server Error', 503: 'Service Unavailable',
+  200: 'OK',
+  201: 'Created',
+  204: 'No Content',
+  304: 'Not Modified',
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  409: 'Conflict',
+  410: 'Gone',
+  412: 'Precondition Failed',
+  415: 'Unsupported Media Type',
+  422: 'Unprocessable Entity',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
 };
-export const statusText = (status: number): string => (reasons[status] === undefined ? String(status) : `${status} ${reasons[status]}`);
+export const statusText = (status: number): string =>
+  reasons[status] === undefined ? String(status) : `${status} ${reasons[status]}`;
 
 /** The response entry for a dispatched entry. */
-export function responseEntry(entry: EntryRequest, response: FhirResponse): Entry {
+export function responseEntry(response: FhirResponse): Entry {
   const { headers, status, body } = response;
   const json = body !== undefined && (headers['content-type'] ?? '').includes('json');
   const failed = status >= 400;

@@ -19,17 +19,17 @@ export interface Entry {
 
 export interface BundleHead {
   readonly type: 'searchset' | 'history' | 'batch-response' | 'transaction-response';
-  readonly id?: string;
+  /** When it was true, ms; for searches and histories. */
+  readonly lastUpdated?: number;
   readonly total?: number;
   readonly links?: readonly { readonly relation: string; readonly url: string }[];
 }
 
 /** The JSON of the Bundle, UTF-8. */
-export function bundleBytes(head: BundleHead, entries: readonly Entry[], lastUpdated = Date.now()): Uint8Array {
+export function bundleBytes(head: BundleHead, entries: readonly Entry[]): Uint8Array {
   const parts: (string | Uint8Array)[] = [];
   const top: JsonObject = { resourceType: 'Bundle' };
-  if (head.id !== undefined) top['id'] = head.id;
-  top['meta'] = { lastUpdated: instant(lastUpdated) };
+  if (head.lastUpdated !== undefined) top['meta'] = { lastUpdated: instant(head.lastUpdated) };
   top['type'] = head.type;
   if (head.total !== undefined) top['total'] = head.total;
   if (head.links !== undefined) top['link'] = head.links.map(({ relation, url }) => ({ relation, url }));
@@ -46,7 +46,10 @@ export function bundleBytes(head: BundleHead, entries: readonly Entry[], lastUpd
     put('fullUrl', entry.fullUrl);
     if (entry.resource !== undefined) {
       const { resource } = entry;
-      parts.push(`${comma}"resource":`, resource instanceof Uint8Array || typeof resource === 'string' ? resource : writeJson(resource));
+      parts.push(
+        `${comma}"resource":`,
+        resource instanceof Uint8Array || typeof resource === 'string' ? resource : writeJson(resource),
+      );
       comma = ',';
     }
     if (entry.search !== undefined) put('search', { mode: entry.search });

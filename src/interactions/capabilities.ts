@@ -6,7 +6,7 @@ import { resourceTypes } from '../fhir/definitions.js';
 import { instant } from '../fhir/ids.js';
 import { writeJson, type JsonObject } from '../fhir/json.js';
 import type { Resource } from '../fhir/resource.js';
-import { searchParametersOf } from '../search/parameters.js';
+import { parametersOf } from '../search/parameters.js';
 import { sendBytes } from './answer.js';
 import type { Context, Route, Settings } from './context.js';
 import type { FhirResponse } from './exchange.js';
@@ -18,7 +18,12 @@ export function capabilities(context: Context, routes: readonly Route[]): Promis
   if (!['full', 'normative', 'terminology'].includes(mode)) {
     throw new FhirError('value', `mode is full, normative or terminology, not "${mode}".`);
   }
-  const { bytes, etag } = statement(mode === 'terminology' ? 'terminology' : 'full', request.base, settings, routes);
+  const { bytes, etag } = statement(
+    mode === 'terminology' ? 'terminology' : 'full',
+    request.base,
+    settings,
+    routes,
+  );
   if (request.headers['if-none-match'] === etag) return Promise.resolve({ status: 304, headers: { etag } });
   return Promise.resolve(sendBytes({ status: 200, headers: { etag } }, bytes, request));
 }
@@ -27,11 +32,20 @@ export function capabilities(context: Context, routes: readonly Route[]): Promis
 const made = new Map<string, { bytes: Uint8Array; etag: string }>();
 const started = Date.now();
 
-function statement(mode: 'full' | 'terminology', base: string, settings: Settings, routes: readonly Route[]): { bytes: Uint8Array; etag: string } {
+function statement(
+  mode: 'full' | 'terminology',
+  base: string,
+  settings: Settings,
+  routes: readonly Route[],
+): { bytes: Uint8Array; etag: string } {
   const key = `${mode} ${base}`;
   const known = made.get(key);
   if (known !== undefined) return known;
-  const bytes = Buffer.from(writeJson(mode === 'full' ? capabilityStatement(base, settings, routes) : terminologyCapabilities(base, settings)));
+  const bytes = Buffer.from(
+    writeJson(
+      mode === 'full' ? capabilityStatement(base, settings, routes) : terminologyCapabilities(base, settings),
+    ),
+  );
   const fresh = { bytes, etag: `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"` };
   if (made.size < 100) made.set(key, fresh);
   return fresh;
@@ -46,19 +60,35 @@ const head = (settings: Settings): JsonObject => ({
 
 function capabilityStatement(base: string, settings: Settings, routes: readonly Route[]): Resource {
   const codes = (isType: boolean): JsonObject[] =>
-    [...new Set(routes.filter(route => route.path.startsWith('[type]') === isType).map(route => route.interaction))]
+    [
+      ...new Set(
+        routes.filter(route => route.path.startsWith('[type]') === isType).map(route => route.interaction),
+      ),
+    ]
       .filter(code => code !== 'capabilities' && code !== 'operation')
       .map(code => ({ code }));
   const onType = codes(true);
   // One route serves both kinds of Bundle; the specification lists them apart.
   const onSystem = [{ code: 'transaction' }, ...codes(false)];
-  const operations = [...new Set(routes.filter(route => route.interaction === 'operation').map(route => route.path.replace(/^.*\$/, '')))]
+  const operations = [
+    ...new Set(
+      routes.filter(route => route.interaction === 'operation').map(route => route.path.replace(/^.*\$/, '')),
+    ),
+  ]
     .filter(name => name !== 'expunge' || settings.expunge)
-    .map(name => ({ name, definition: name === 'expunge' ? `${base}/OperationDefinition/expunge` : `http://hl7.org/fhir/OperationDefinition/Resource-${name}` }));
+    .map(name => ({
+      name,
+      definition:
+        name === 'expunge'
+          ? `${base}/OperationDefinition/expunge`
+          : `http://hl7.org/fhir/OperationDefinition/Resource-${name}`,
+    }));
 
   const resources = [...resourceTypes()].sort().map((type): JsonObject => {
-    const parameters = searchParametersOf(type);
-    const references = parameters.filter(parameter => parameter.type === 'reference').map(parameter => `${type}:${parameter.code}`);
+    const parameters = [...parametersOf(type).values()];
+    const references = parameters
+      .filter(parameter => parameter.type === 'reference')
+      .map(parameter => `${type}:${parameter.code}`);
     return {
       type,
       profile: `http://hl7.org/fhir/StructureDefinition/${type}`,
@@ -70,9 +100,15 @@ function capabilityStatement(base: string, settings: Settings, routes: readonly 
       conditionalRead: 'full-support',
       conditionalUpdate: true,
       conditionalDelete: settings.conditionalDelete === 'off' ? 'not-supported' : settings.conditionalDelete,
-      referencePolicy: settings.referencesMustExist ? ['literal', 'logical', 'enforced'] : ['literal', 'logical'],
+      referencePolicy: settings.referencesMustExist
+        ? ['literal', 'logical', 'enforced']
+        : ['literal', 'logical'],
       ...(references.length === 0 ? {} : { searchInclude: references }),
-      searchParam: parameters.map(({ code, type: kind, url }) => ({ name: code, type: kind, ...(url === undefined ? {} : { definition: url }) })),
+      searchParam: parameters.map(({ code, type: kind, url }) => ({
+        name: code,
+        type: kind,
+        definition: url,
+      })),
       operation: operations,
     };
   });

@@ -47,7 +47,10 @@ export function commit<T extends readonly Prepared[]>(
   return inTurn(keys, async () => {
     for (let attempt = 1; ; attempt++) {
       const prepared = await prepare();
-      const writes = await withRules(context, prepared.flatMap(one => one.writes));
+      const writes = await withRules(
+        context,
+        prepared.flatMap(one => one.writes),
+      );
       if (writes.length === 0) return prepared;
       try {
         await context.store.commit(writes, receipt?.(prepared));
@@ -56,7 +59,11 @@ export function commit<T extends readonly Prepared[]>(
         if (!(error instanceof WriteConflict)) throw error;
         refuse(error, writes);
         if (attempt === attempts) {
-          throw new FhirError('conflict', 'The resource kept changing while this was tried; read it again and retry.', { cause: error });
+          throw new FhirError(
+            'conflict',
+            'The resource kept changing while this was tried; read it again and retry.',
+            { cause: error },
+          );
         }
       }
     }
@@ -71,11 +78,21 @@ function refuse(conflict: WriteConflict, writes: readonly Write[]): void {
     case 'condition':
       return;
     case 'required':
-      throw new FhirError('invalid-reference', `${target} refers to ${conflict.what}, which does not exist here.`, { cause: conflict });
+      throw new FhirError(
+        'invalid-reference',
+        `${target} refers to ${conflict.what}, which does not exist here.`,
+        { cause: conflict },
+      );
     case 'referenced':
-      throw new FhirError('conflict', `${target} cannot be deleted: other resources refer to it.`, { cause: conflict });
+      throw new FhirError('conflict', `${target} cannot be deleted: other resources refer to it.`, {
+        cause: conflict,
+      });
     case 'claim':
-      throw new FhirError('duplicate', `${target} needs something that another resource already holds: ${conflict.what}.`, { cause: conflict });
+      throw new FhirError(
+        'duplicate',
+        `${target} needs something that another resource already holds: ${conflict.what}.`,
+        { cause: conflict },
+      );
     case 'receipt':
       throw new ReceiptFound(conflict.what);
   }

@@ -9,13 +9,19 @@ import { perform } from './perform.js';
 import { atMostOne, resourceOf, writeOf, type Prepared } from './prepare.js';
 
 /** Judges a create: with criteria (If-None-Exist) only where they find nothing. `ref` is fixed before, so that a retry is the same. */
-export async function prepareCreate(context: Context, judge: Judge, ref: Ref, resource: Resource, ifNoneExist?: string): Promise<Prepared> {
+export async function prepareCreate(
+  context: Context,
+  judge: Judge,
+  ref: Ref,
+  resource: Resource,
+  ifNoneExist?: string,
+): Promise<Prepared> {
   if (ifNoneExist === undefined) {
     const { write, version } = writeOf(context.settings, ref, undefined, 'POST', resource);
     return { writes: [write], result: { status: 201, version } };
   }
   const criteria = criteriaOf(context, ref.type, ifNoneExist);
-  const { found, condition } = await judge.find(criteria, locksOf(ref.type, ifNoneExist, context));
+  const { found, condition } = await judge.find(criteria, locksOf(ref.type, ifNoneExist));
   const existing = atMostOne(found, ifNoneExist);
   if (existing !== undefined) {
     const version = await judge.read(existing);
@@ -30,6 +36,8 @@ export const create: Handler = async context => {
   const resource = isRawBinary(context) ? binaryOf(request) : resourceOf(request.body, type);
   const ifNoneExist = request.headers['if-none-exist'];
   const ref = { type, id: newId() };
-  const keys = ifNoneExist === undefined ? [] : locksOf(type, ifNoneExist, context);
-  return perform(context, keys, () => prepareCreate(context, judgeBy(context.store), ref, resource, ifNoneExist));
+  const keys = ifNoneExist === undefined ? [] : locksOf(type, ifNoneExist);
+  return perform(context, keys, () =>
+    prepareCreate(context, judgeBy(context.store), ref, resource, ifNoneExist),
+  );
 };

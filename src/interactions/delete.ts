@@ -13,7 +13,13 @@ import type { WriteCondition } from '../storage/store.js';
 const mostDeletions = 1000;
 
 /** Judges a deletion. Deleting what is not there, or no longer, changes nothing and is no error. */
-export async function prepareDelete(context: Context, judge: Judge, ref: Ref, ifMatch?: string, condition?: WriteCondition): Promise<Prepared> {
+export async function prepareDelete(
+  context: Context,
+  judge: Judge,
+  ref: Ref,
+  ifMatch?: string,
+  condition?: WriteCondition,
+): Promise<Prepared> {
   const current = await judge.read(ref);
   if (ifMatch !== undefined) checkIfMatch(ifMatch, current);
   if (current?.body === undefined) {
@@ -24,24 +30,39 @@ export async function prepareDelete(context: Context, judge: Judge, ref: Ref, if
   return { writes: [write], result: { status: 204, version } };
 }
 
-export async function prepareConditionalDelete(context: Context, judge: Judge, type: string, criteria: string): Promise<Prepared> {
+export async function prepareConditionalDelete(
+  context: Context,
+  judge: Judge,
+  type: string,
+  criteria: string,
+): Promise<Prepared> {
   const { conditionalDelete } = context.settings;
   if (conditionalDelete === 'off') {
     throw new FhirError('not-supported', 'Conditional delete is switched off on this server; delete by id.');
   }
   const several = conditionalDelete === 'multiple';
   const plan = criteriaOf(context, type, criteria, several ? mostDeletions + 1 : severalIsTwo);
-  const { found, condition } = await judge.find(plan, locksOf(type, criteria, context));
+  const { found, condition } = await judge.find(plan, locksOf(type, criteria));
   if (!several) atMostOne(found, criteria);
   if (found.length > mostDeletions) {
-    throw new FhirError('too-costly-search', `The criteria "${criteria}" find more than ${mostDeletions} resources; narrow them.`);
+    throw new FhirError(
+      'too-costly-search',
+      `The criteria "${criteria}" find more than ${mostDeletions} resources; narrow them.`,
+    );
   }
   const each = await Promise.all(found.map(ref => prepareDelete(context, judge, ref)));
   const writes = each.flatMap(one => one.writes);
   const [first, ...rest] = writes;
   if (first === undefined) return { writes: [], result: { status: 204 } };
   const issues: readonly Issue[] = [
-    { severity: 'information', code: 'informational', text: `Deleted ${writes.length}: ${writes.slice(0, 20).map(write => refKey(write.ref)).join(', ')}` },
+    {
+      severity: 'information',
+      code: 'informational',
+      text: `Deleted ${writes.length}: ${writes
+        .slice(0, 20)
+        .map(write => refKey(write.ref))
+        .join(', ')}`,
+    },
   ];
   return {
     // The condition guards the whole: if the criteria find anything else at commit, all is judged again.
@@ -53,12 +74,14 @@ export async function prepareConditionalDelete(context: Context, judge: Judge, t
 export const deleteById: Handler = async context => {
   const { request, type, id } = context;
   const ref = { type, id };
-  return perform(context, [refKey(ref)], () => prepareDelete(context, judgeBy(context.store), ref, request.headers['if-match']));
+  return perform(context, [refKey(ref)], () =>
+    prepareDelete(context, judgeBy(context.store), ref, request.headers['if-match']),
+  );
 };
 
 export const conditionalDelete: Handler = async context => {
   const criteria = criteriaInUrl(context);
-  return perform(context, locksOf(context.type, criteria, context), () =>
+  return perform(context, locksOf(context.type, criteria), () =>
     prepareConditionalDelete(context, judgeBy(context.store), context.type, criteria),
   );
 };

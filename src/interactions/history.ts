@@ -15,19 +15,31 @@ export const history: Handler = async context => {
   const { request, store, settings, type, id } = context;
   if (id !== '') {
     checkId(id);
-    if ((await store.read({ type, id })) === undefined) throw new FhirError('not-found', `There is no ${type}/${id}, and never was.`);
+    if ((await store.read({ type, id })) === undefined)
+      throw new FhirError('not-found', `There is no ${type}/${id}, and never was.`);
   }
   const { scope, params } = scopeOf(context);
   const page = await store.history(scope);
   const path = [type, id, '_history'].filter(segment => segment !== '').join('/');
-  const url = (query: URLSearchParams): string => `${request.base}/${path}${query.size === 0 ? '' : `?${query.toString()}`}`;
+  const url = (query: URLSearchParams): string =>
+    `${request.base}/${path}${query.size === 0 ? '' : `?${query.toString()}`}`;
   const links = [{ relation: 'self', url: url(new URLSearchParams(params)) }];
   if (page.next !== undefined) {
-    const cursor = sealCursor(settings.cursorKey, { position: page.next, params, grant: context.grant.principal, path });
+    const cursor = sealCursor(settings.cursorKey, {
+      position: page.next,
+      params,
+      grant: context.grant.principal,
+      path,
+    });
     links.push({ relation: 'next', url: url(new URLSearchParams({ _cursor: cursor })) });
   }
   const bytes = bundleBytes(
-    { type: 'history', links, ...(page.total === undefined ? {} : { total: page.total }) },
+    {
+      type: 'history',
+      lastUpdated: Date.now(),
+      links,
+      ...(page.total === undefined ? {} : { total: page.total }),
+    },
     page.versions.map(version => entryOf(request.base, version)),
   );
   return sendBytes({ status: 200, headers: {} }, bytes, request);
@@ -38,7 +50,10 @@ function scopeOf(context: Context): { scope: HistoryScope; params: [string, stri
   const { request, settings, type, id } = context;
   const cursor = request.query.find(([name]) => name === '_cursor')?.[1];
   const path = [type, id, '_history'].filter(segment => segment !== '').join('/');
-  const opened = cursor === undefined ? undefined : openCursor(settings.cursorKey, cursor, { grant: context.grant.principal, path });
+  const opened =
+    cursor === undefined
+      ? undefined
+      : openCursor(settings.cursorKey, cursor, { grant: context.grant.principal, path });
   const given: readonly (readonly [string, string])[] = opened?.params ?? request.query;
   const params: [string, string][] = [];
   let count = settings.defaultCount;
@@ -51,12 +66,19 @@ function scopeOf(context: Context): { scope: HistoryScope; params: [string, stri
       case '_pretty':
         continue;
       case '_count':
-        if (!/^[0-9]{1,9}$/.test(value)) throw new FhirError('invalid-search', `_count is a whole number, not "${value}".`);
+        if (!/^[0-9]{1,9}$/.test(value))
+          throw new FhirError('invalid-search', `_count is a whole number, not "${value}".`);
         count = Math.min(Number(value), settings.maxCount);
         break;
       case '_since': {
-        if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(value) || Number.isNaN(Date.parse(value))) {
-          throw new FhirError('invalid-search', `_since is an instant like 2027-01-04T10:00:00Z, not "${value}".`);
+        if (
+          !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(value) ||
+          Number.isNaN(Date.parse(value))
+        ) {
+          throw new FhirError(
+            'invalid-search',
+            `_since is an instant like 2027-01-04T10:00:00Z, not "${value}".`,
+          );
         }
         since = Date.parse(value);
         break;
@@ -68,12 +90,18 @@ function scopeOf(context: Context): { scope: HistoryScope; params: [string, stri
       }
       case '_sort':
         if (value !== '_lastUpdated' && value !== '-_lastUpdated') {
-          throw new FhirError('invalid-search', `A history sorts by _lastUpdated or -_lastUpdated, not "${value}".`);
+          throw new FhirError(
+            'invalid-search',
+            `A history sorts by _lastUpdated or -_lastUpdated, not "${value}".`,
+          );
         }
         ascending = value === '_lastUpdated';
         break;
       default:
-        throw new FhirError('invalid-search', `A history takes _count, _since, _at and _sort, not "${name}".`);
+        throw new FhirError(
+          'invalid-search',
+          `A history takes _count, _since, _at and _sort, not "${name}".`,
+        );
     }
     params.push([name, value]);
   }
@@ -89,7 +117,8 @@ function scopeOf(context: Context): { scope: HistoryScope; params: [string, stri
   return { scope, params };
 }
 
-const statusOf = (version: Version): number => (version.body === undefined ? 204 : version.version === 1 ? 201 : 200);
+const statusOf = (version: Version): number =>
+  version.body === undefined ? 204 : version.version === 1 ? 201 : 200;
 
 function entryOf(base: string, version: Version): Entry {
   const key = refKey(version.ref);
@@ -97,6 +126,10 @@ function entryOf(base: string, version: Version): Entry {
     fullUrl: `${base}/${key}`,
     ...(version.body === undefined ? {} : { resource: version.body }),
     request: { method: version.method, url: version.method === 'POST' ? version.ref.type : key },
-    response: { status: statusText(statusOf(version)), etag: etag(version.version), lastModified: instant(version.lastUpdated) },
+    response: {
+      status: statusText(statusOf(version)),
+      etag: etag(version.version),
+      lastModified: instant(version.lastUpdated),
+    },
   };
 }

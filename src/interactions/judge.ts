@@ -11,7 +11,10 @@ export interface Judge {
   /** The current version, a tombstone if deleted. */
   read(ref: Ref): Promise<Version | undefined>;
   /** What the criteria find now, and the condition under which that is still so at commit. */
-  find(plan: SearchPlan, locks: readonly string[]): Promise<{ found: readonly Ref[]; condition: WriteCondition }>;
+  find(
+    plan: SearchPlan,
+    locks: readonly string[],
+  ): Promise<{ found: readonly Ref[]; condition: WriteCondition }>;
 }
 
 /** Enough to tell none, one and several apart. */

@@ -20,9 +20,15 @@ export type Patch = (resource: Resource) => Resource;
 
 /** The patch in a request body, by its media type. @throws FhirError `unsupported-media-type`, or for a malformed patch. */
 export function patchOf(request: FhirRequest): Patch {
-  if (request.body === undefined || request.body.length === 0) throw new FhirError('required', 'A patch needs a body.');
+  if (request.body === undefined || request.body.length === 0)
+    throw new FhirError('required', 'A patch needs a body.');
   const mediaType = mediaTypeOf(request.headers['content-type']);
-  const json = ['application/json-patch+json', 'application/fhir+json', 'application/json', 'application/json+fhir'];
+  const json = [
+    'application/json-patch+json',
+    'application/fhir+json',
+    'application/json',
+    'application/json+fhir',
+  ];
   if (!json.includes(mediaType)) {
     throw new FhirError(
       'unsupported-media-type',
@@ -39,29 +45,49 @@ export function patchIn(document: unknown): Patch {
     const parameters = checked(document, 'Parameters');
     return resource => fhirPathPatch(resource, parameters);
   }
-  throw new FhirError('structure', 'A patch is an array of JSON Patch operations or a Parameters resource with FHIRPath Patch operations.');
+  throw new FhirError(
+    'structure',
+    'A patch is an array of JSON Patch operations or a Parameters resource with FHIRPath Patch operations.',
+  );
 }
 
 /** Judges a patch on the state it changes; what it makes must pass the gate like any update. */
-export async function preparePatch(context: Context, judge: Judge, ref: Ref, patch: Patch, ifMatch?: string, condition?: WriteCondition): Promise<Prepared> {
+export async function preparePatch(
+  context: Context,
+  judge: Judge,
+  ref: Ref,
+  patch: Patch,
+  ifMatch?: string,
+  condition?: WriteCondition,
+): Promise<Prepared> {
   const current = await judge.read(ref);
   checkIfMatch(ifMatch, current);
   if (current === undefined) throw new FhirError('not-found', `There is no ${refKey(ref)}.`);
   if (current.body === undefined) throw new FhirError('gone', `${refKey(ref)} was deleted.`);
   const before = resourceIn(current);
   const after = patch(before);
-  if (after['id'] !== ref.id) throw new FhirError('business-rule', 'A patch must not change the id.', { expression: `${ref.type}.id` });
-  if (after['resourceType'] !== ref.type) throw new FhirError('business-rule', 'A patch must not change the resourceType.');
+  if (after['id'] !== ref.id)
+    throw new FhirError('business-rule', 'A patch must not change the id.', { expression: `${ref.type}.id` });
+  if (after['resourceType'] !== ref.type)
+    throw new FhirError('business-rule', 'A patch must not change the resourceType.');
   checked(after, ref.type);
   if (sameContent(before, after)) return { writes: [], result: { status: 200, version: current } };
   const { write, version } = writeOf(context.settings, ref, current, 'PATCH', after, condition);
   return { writes: [write], result: { status: 200, version } };
 }
 
-export async function prepareConditionalPatch(context: Context, judge: Judge, type: string, criteria: string, patch: Patch, ifMatch?: string): Promise<Prepared> {
-  const { found, condition } = await judge.find(criteriaOf(context, type, criteria), locksOf(type, criteria, context));
+export async function prepareConditionalPatch(
+  context: Context,
+  judge: Judge,
+  type: string,
+  criteria: string,
+  patch: Patch,
+  ifMatch?: string,
+): Promise<Prepared> {
+  const { found, condition } = await judge.find(criteriaOf(context, type, criteria), locksOf(type, criteria));
   const match = atMostOne(found, criteria);
-  if (match === undefined) throw new FhirError('not-found', `The criteria "${criteria}" find no ${type} to patch.`);
+  if (match === undefined)
+    throw new FhirError('not-found', `The criteria "${criteria}" find no ${type} to patch.`);
   return preparePatch(context, judge, match, patch, ifMatch, condition);
 }
 
@@ -78,7 +104,14 @@ export const conditionalPatch: Handler = async context => {
   const { request, type } = context;
   const change = patchOf(request);
   const criteria = criteriaInUrl(context);
-  return perform(context, locksOf(type, criteria, context), () =>
-    prepareConditionalPatch(context, judgeBy(context.store), type, criteria, change, request.headers['if-match']),
+  return perform(context, locksOf(type, criteria), () =>
+    prepareConditionalPatch(
+      context,
+      judgeBy(context.store),
+      type,
+      criteria,
+      change,
+      request.headers['if-match'],
+    ),
   );
 };

@@ -7,7 +7,11 @@ import type { Prepared } from './prepare.js';
 import { once } from './receipt.js';
 
 /** Commits what `prepare` judges; `keys` name the resource or the locks it is about, so that rivals take turns. */
-export const perform = (context: Context, keys: readonly string[], prepare: () => Promise<Prepared>): Promise<FhirResponse> =>
+export const perform = (
+  context: Context,
+  keys: readonly string[],
+  prepare: () => Promise<Prepared>,
+): Promise<FhirResponse> =>
   once(context, async receipt => {
     const [prepared] = await commit(
       context,

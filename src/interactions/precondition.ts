@@ -9,7 +9,11 @@ function etagsOf(header: string, name: string): '*' | readonly string[] {
   if (header.trim() === '*') return '*';
   return header.split(',').map(part => {
     const version = /^\s*(?:W\/)?"?([A-Za-z0-9\-.]{1,64})"?\s*$/.exec(part)?.[1];
-    if (version === undefined) throw new FhirError('value', `${name} must be W/"<versionId>" or "*", not ${part.trim().slice(0, 80)}.`);
+    if (version === undefined)
+      throw new FhirError(
+        'value',
+        `${name} must be W/"<versionId>" or "*", not ${part.trim().slice(0, 80)}.`,
+      );
     return version;
   });
 }
@@ -22,7 +26,9 @@ export function checkIfMatch(header: string | undefined, current: Version | unde
   if (named === '*' ? exists : exists && named.includes(String(current.version))) return;
   throw new FhirError(
     'precondition-failed',
-    exists ? `If-Match names ${header}; the current version is ${etag(current.version)}.` : `If-Match names ${header}; there is no such resource now.`,
+    exists
+      ? `If-Match names ${header}; the current version is ${etag(current.version)}.`
+      : `If-Match names ${header}; there is no such resource now.`,
     exists ? { headers: versionHeaders(current) } : {},
   );
 }
@@ -32,13 +38,20 @@ export function checkIfNoneMatch(header: string | undefined, current: Version | 
   if (header === undefined || current?.body === undefined) return;
   const named = etagsOf(header, 'If-None-Match');
   if (named !== '*' && !named.includes(String(current.version))) return;
-  throw new FhirError('precondition-failed', `The resource exists at ${etag(current.version)}, and If-None-Match forbids that.`, {
-    headers: versionHeaders(current),
-  });
+  throw new FhirError(
+    'precondition-failed',
+    `The resource exists at ${etag(current.version)}, and If-None-Match forbids that.`,
+    {
+      headers: versionHeaders(current),
+    },
+  );
 }
 
 /** Whether a conditional read is to be answered 304 Not Modified. If-None-Match wins over If-Modified-Since (RFC 9110). */
-export function notModified(headers: Readonly<Record<string, string | undefined>>, current: Version): boolean {
+export function notModified(
+  headers: Readonly<Record<string, string | undefined>>,
+  current: Version,
+): boolean {
   const noneMatch = headers['if-none-match'];
   if (noneMatch !== undefined) {
     const named = etagsOf(noneMatch, 'If-None-Match');

@@ -30,25 +30,35 @@ export interface Prepared {
 
 /** The resource of a request body, its syntax, type and structure checked. Its id is the caller's to judge. */
 export function resourceOf(body: Uint8Array | undefined, type: string): Resource {
-  if (body === undefined || body.length === 0) throw new FhirError('required', `The request needs a body: a ${type} as JSON.`);
+  if (body === undefined || body.length === 0)
+    throw new FhirError('required', `The request needs a body: a ${type} as JSON.`);
   const resource = parseJson(body);
   return checked(resource, type);
 }
 
 /** @throws FhirError where the value is not a structurally valid resource of the type. */
 export function checked(value: unknown, type: string): Resource {
-  if (!isObject(value)) throw new FhirError('structure', `Expected a ${type} as a JSON object.`, { expression: type });
+  if (!isObject(value))
+    throw new FhirError('structure', `Expected a ${type} as a JSON object.`, { expression: type });
   const found = value['resourceType'];
   if (found === undefined) {
-    throw new FhirError('wrong-type', `resourceType is missing; expected "${type}".`, { expression: 'resourceType' });
-  }
-  if (typeof found !== 'string' || !resourceTypes().has(found)) {
-    throw new FhirError('wrong-type', `${JSON.stringify(found)} is not a resource type of FHIR R4; expected "${type}".`, {
+    throw new FhirError('wrong-type', `resourceType is missing; expected "${type}".`, {
       expression: 'resourceType',
     });
   }
+  if (typeof found !== 'string' || !resourceTypes().has(found)) {
+    throw new FhirError(
+      'wrong-type',
+      `${JSON.stringify(found)} is not a resource type of FHIR R4; expected "${type}".`,
+      {
+        expression: 'resourceType',
+      },
+    );
+  }
   if (found !== type) {
-    throw new FhirError('wrong-type', `The body is a ${found}; this URL takes a ${type}.`, { expression: 'resourceType' });
+    throw new FhirError('wrong-type', `The body is a ${found}; this URL takes a ${type}.`, {
+      expression: 'resourceType',
+    });
   }
   const resource = value as Resource;
   checkGate(resource);
@@ -59,7 +69,10 @@ export function checked(value: unknown, type: string): Resource {
 /** @throws FhirError `wrong-id` where a client names an id that FHIR does not allow. */
 export function checkId(id: string): void {
   if (!idPattern.test(id)) {
-    throw new FhirError('wrong-id', `"${id.slice(0, 80)}" is not an id: 1 to 64 of A-Z, a-z, 0-9, "-" and ".".`);
+    throw new FhirError(
+      'wrong-id',
+      `"${id.slice(0, 80)}" is not an id: 1 to 64 of A-Z, a-z, 0-9, "-" and ".".`,
+    );
   }
 }
 
@@ -98,7 +111,11 @@ export function writeOf(
 }
 
 /** The write that deletes the current version. */
-export function deletionOf(settings: Settings, before: Version, condition?: WriteCondition): { write: Write; version: Version } {
+export function deletionOf(
+  settings: Settings,
+  before: Version,
+  condition?: WriteCondition,
+): { write: Write; version: Version } {
   const lastUpdated = now();
   const write: Write = {
     ref: before.ref,
@@ -116,7 +133,10 @@ export function deletionOf(settings: Settings, before: Version, condition?: Writ
 /** @throws FhirError `multiple-matches` (412) where criteria that must select one resource found several. */
 export function atMostOne(found: readonly Ref[], criteria: string): Ref | undefined {
   if (found.length >= severalIsTwo) {
-    throw new FhirError('multiple-matches', `The criteria "${criteria}" find more than one resource; they must find at most one.`);
+    throw new FhirError(
+      'multiple-matches',
+      `The criteria "${criteria}" find more than one resource; they must find at most one.`,
+    );
   }
   return found[0];
 }

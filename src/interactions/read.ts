@@ -20,15 +20,20 @@ export const read: Handler = async context => {
 
 export const vread: Handler = async context => {
   const ref = { type: context.type, id: context.id };
-  const version = /^[1-9][0-9]{0,14}$/.test(context.versionId) ? await context.store.read(ref, Number(context.versionId)) : undefined;
-  if (version === undefined) throw new FhirError('not-found', `There is no version "${context.versionId}" of ${refKey(ref)}.`);
+  const version = /^[1-9][0-9]{0,14}$/.test(context.versionId)
+    ? await context.store.read(ref, Number(context.versionId))
+    : undefined;
+  if (version === undefined)
+    throw new FhirError('not-found', `There is no version "${context.versionId}" of ${refKey(ref)}.`);
   return sendVersion(context, version);
 };
 
 function sendVersion(context: Context, version: Version): FhirResponse {
   const { request } = context;
   if (version.body === undefined) {
-    throw new FhirError('gone', `${refKey(version.ref)} was deleted by version ${version.version}.`, { headers: versionHeaders(version) });
+    throw new FhirError('gone', `${refKey(version.ref)} was deleted by version ${version.version}.`, {
+      headers: versionHeaders(version),
+    });
   }
   if (notModified(request.headers, version)) return { status: 304, headers: versionHeaders(version) };
   const raw = context.type === 'Binary' ? rawAnswer(request, version) : undefined;
@@ -41,16 +46,22 @@ function sendVersion(context: Context, version: Version): FhirResponse {
 }
 
 /** What _summary and _elements leave of a resource; undefined where all of it is sent. https://hl7.org/fhir/R4/search.html#summary */
-function viewOf(request: FhirRequest): ((resource: ReturnType<typeof resourceIn>) => ReturnType<typeof resourceIn>) | undefined {
+function viewOf(
+  request: FhirRequest,
+): ((resource: ReturnType<typeof resourceIn>) => ReturnType<typeof resourceIn>) | undefined {
   if (request.query.length === 0) return undefined;
   const summary = request.query.find(([name]) => name === '_summary')?.[1];
   const elements = request.query.find(([name]) => name === '_elements')?.[1];
   if (summary !== undefined && summary !== 'false') {
     if (summary !== 'true' && summary !== 'text' && summary !== 'data') {
-      throw new FhirError('invalid-search', `_summary on a read is true, text, data or false, not "${summary}".`);
+      throw new FhirError(
+        'invalid-search',
+        `_summary on a read is true, text, data or false, not "${summary}".`,
+      );
     }
     return resource => summarize(resource, summary);
   }
-  if (elements !== undefined && elements !== '') return resource => pickElements(resource, elements.split(','));
+  if (elements !== undefined && elements !== '')
+    return resource => pickElements(resource, elements.split(','));
   return undefined;
 }

@@ -13,10 +13,14 @@ import type { FhirResponse } from './exchange.js';
 export type MakeReceipt = (response: FhirResponse) => Receipt | undefined;
 
 /** Runs the interaction unless its key was served before. `serve` hands `commit` the receipt to be stored, if any. */
-export async function once(context: Context, serve: (receipt: MakeReceipt) => Promise<FhirResponse>): Promise<FhirResponse> {
+export async function once(
+  context: Context,
+  serve: (receipt: MakeReceipt) => Promise<FhirResponse>,
+): Promise<FhirResponse> {
   const given = context.request.headers['idempotency-key'];
   if (given === undefined) return serve(noReceipt);
-  if (given === '' || given.length > 255) throw new FhirError('value', 'Idempotency-Key must have 1 to 255 characters.');
+  if (given === '' || given.length > 255)
+    throw new FhirError('value', 'Idempotency-Key must have 1 to 255 characters.');
   // Scoped to who asks: nobody else's key answers, or even shows that it exists.
   const key = createHash('sha256').update(`${context.grant.principal}\0${given}`).digest('base64url');
   const earlier = await context.store.receipt(key);
@@ -34,6 +38,13 @@ export async function once(context: Context, serve: (receipt: MakeReceipt) => Pr
 const noReceipt: MakeReceipt = () => undefined;
 
 const pack = ({ status, headers, body }: FhirResponse): Uint8Array =>
-  deflateRawSync(JSON.stringify({ status, headers, ...(body === undefined ? {} : { body: typeof body === 'string' ? body : Buffer.from(body).toString() }) }));
+  deflateRawSync(
+    JSON.stringify({
+      status,
+      headers,
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : Buffer.from(body).toString() }),
+    }),
+  );
 
-const unpack = (bytes: Uint8Array): FhirResponse => JSON.parse(inflateRawSync(bytes).toString()) as FhirResponse;
+const unpack = (bytes: Uint8Array): FhirResponse =>
+  JSON.parse(inflateRawSync(bytes).toString()) as FhirResponse;

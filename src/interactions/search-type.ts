@@ -34,15 +34,27 @@ export const searchType: Handler = async context => {
   }
   const counting = search.summary === 'count' || plan.count === 0;
   const page: Page = counting ? { versions: [], total: await store.count(plan) } : await store.search(plan);
-  const included = page.versions.length === 0 ? [] : await include(store, page.versions, search.includes, { bases: settings.bases });
+  const included =
+    page.versions.length === 0
+      ? []
+      : await include(store, page.versions, search.includes, { bases: settings.bases });
 
   const entries: Entry[] = [
     ...page.versions.map(version => entryOf(request.base, version, 'match', search)),
     ...included.map(version => entryOf(request.base, version, 'include', search)),
   ];
-  if (search.ignored.length > 0 && !counting) entries.push({ resource: outcome(search.ignored), search: 'outcome' });
+  if (search.ignored.length > 0 && !counting)
+    entries.push({ resource: outcome(search.ignored), search: 'outcome' });
   const total = page.total;
-  const bytes = bundleBytes({ type: 'searchset', links: linksOf(context, search, page), ...(total === undefined ? {} : { total }) }, entries);
+  const bytes = bundleBytes(
+    {
+      type: 'searchset',
+      lastUpdated: Date.now(),
+      links: linksOf(context, search, page),
+      ...(total === undefined ? {} : { total }),
+    },
+    entries,
+  );
   return sendBytes({ status: 200, headers: {} }, bytes, request);
 };
 
@@ -65,12 +77,19 @@ function linksOf(context: Context, search: SearchRequest, page: Page): { relatio
   const { request, settings, type, grant } = context;
   const base = type === '' ? `${request.base}/` : `${request.base}/${type}`;
   const url = (params: Params): string => {
-    const query = params.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join('&');
+    const query = params
+      .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
+      .join('&');
     return query === '' ? base : `${base}?${query}`;
   };
   const links = [{ relation: 'self', url: url(search.understood) }];
   if (page.next !== undefined) {
-    const cursor = sealCursor(settings.cursorKey, { position: page.next, params: search.understood, grant: grant.principal, path: type });
+    const cursor = sealCursor(settings.cursorKey, {
+      position: page.next,
+      params: search.understood,
+      grant: grant.principal,
+      path: type,
+    });
     links.push({ relation: 'next', url: url([['_cursor', cursor]]) });
   }
   return links;
@@ -82,7 +101,8 @@ function entryOf(base: string, version: Version, mode: 'match' | 'include', sear
 
 /** Stored bytes, or what _summary and _elements leave of them. */
 function viewOf(version: Version, { summary, elements }: SearchRequest): Uint8Array | Resource {
-  if (summary === 'true' || summary === 'text' || summary === 'data') return summarize(resourceIn(version), summary);
+  if (summary === 'true' || summary === 'text' || summary === 'data')
+    return summarize(resourceIn(version), summary);
   if (elements !== undefined) return pickElements(resourceIn(version), elements);
   return version.body!;
 }

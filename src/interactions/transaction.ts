@@ -11,7 +11,14 @@ import { indexRows } from '../search/index-rows.js';
 import type { Permission } from '../auth/grant.js';
 import { etag, fhirJson, isPretty, locationOf, preferredReturn } from './answer.js';
 import { bundleBytes, type Entry } from './bundle.js';
-import { entryRequest, patchDocument, responseEntry, standalone, statusText, type EntryRequest } from './bundle-entry.js';
+import {
+  entryRequest,
+  patchDocument,
+  responseEntry,
+  standalone,
+  statusText,
+  type EntryRequest,
+} from './bundle-entry.js';
 import { commit } from './commit.js';
 import type { Context } from './context.js';
 import { prepareCreate } from './create.js';
@@ -39,7 +46,12 @@ interface Step {
 }
 
 const order: Record<Step['kind'], number> = { delete: 0, create: 1, update: 2, patch: 2 };
-const permissions: Record<Step['kind'], Permission> = { delete: 'delete', create: 'create', update: 'update', patch: 'update' };
+const permissions: Record<Step['kind'], Permission> = {
+  delete: 'delete',
+  create: 'create',
+  update: 'update',
+  patch: 'update',
+};
 
 export function transaction(context: Context, bundle: readonly JsonObject[]): Promise<FhirResponse> {
   return once(context, async receipt => {
@@ -53,12 +65,13 @@ export function transaction(context: Context, bundle: readonly JsonObject[]): Pr
 
     const prepared = await commit(
       context,
-      keysOf(context, steps),
+      keysOf(steps),
       () => judgeAll(context, steps),
       all => receipt(response(context, entriesOf(context, entries.length, steps, all))),
     );
     const answers = entriesOf(context, entries.length, steps, prepared);
-    for (const entry of reads) answers[entry.index] = responseEntry(entry, await context.dispatch(standalone(context, entry)));
+    for (const entry of reads)
+      answers[entry.index] = responseEntry(await context.dispatch(standalone(context, entry)));
     return response(context, answers);
   });
 }
@@ -70,13 +83,28 @@ function stepOf(context: Context, entry: EntryRequest): Step {
     throw new FhirError('not-supported', text, { expression: `${at}.request.url` });
   };
   if (type === undefined || more.length > 0 || type.startsWith('$') || id?.startsWith('$') === true) {
-    return refuse('An entry of a transaction that writes names a type, a type with criteria, or a type and an id.');
+    return refuse(
+      'An entry of a transaction that writes names a type, a type with criteria, or a type and an id.',
+    );
   }
-  if (!resourceTypes().has(type)) throw new FhirError('not-found', `There is no resource type "${type}".`, { expression: `${at}.request.url` });
-  const kind = entry.method === 'POST' ? 'create' : entry.method === 'PUT' ? 'update' : entry.method === 'PATCH' ? 'patch' : 'delete';
-  if (!context.grant.permits(permissions[kind], type)) throw new FhirError('forbidden', `You may not ${permissions[kind]} ${type}.`, { expression: at });
-  if (kind === 'create' && (id !== undefined || entry.query !== undefined)) return refuse('A POST entry names the type alone.');
-  if (kind !== 'create' && id === undefined && entry.query === undefined) return refuse(`A ${entry.method} entry needs an id or criteria.`);
+  if (!resourceTypes().has(type))
+    throw new FhirError('not-found', `There is no resource type "${type}".`, {
+      expression: `${at}.request.url`,
+    });
+  const kind =
+    entry.method === 'POST'
+      ? 'create'
+      : entry.method === 'PUT'
+        ? 'update'
+        : entry.method === 'PATCH'
+          ? 'patch'
+          : 'delete';
+  if (!context.grant.permits(permissions[kind], type))
+    throw new FhirError('forbidden', `You may not ${permissions[kind]} ${type}.`, { expression: at });
+  if (kind === 'create' && (id !== undefined || entry.query !== undefined))
+    return refuse('A POST entry names the type alone.');
+  if (kind !== 'create' && id === undefined && entry.query === undefined)
+    return refuse(`A ${entry.method} entry needs an id or criteria.`);
   if (id !== undefined) checkId(id);
   const criteria = kind === 'create' ? entry.ifNoneExist : id === undefined ? entry.query : undefined;
   return atEntry(entry.index, () => ({
@@ -105,14 +133,27 @@ function located(error: unknown, index: number): unknown {
   const prefix = `Bundle.entry[${index}].resource`;
   const issues = error.issues.map(issue => ({
     ...issue,
-    expression: issue.expression === undefined ? `Bundle.entry[${index}]` : issue.expression.startsWith('Bundle.') ? issue.expression : issue.expression.replace(/^[A-Za-z]+/, prefix),
+    expression:
+      issue.expression === undefined
+        ? `Bundle.entry[${index}]`
+        : issue.expression.startsWith('Bundle.')
+          ? issue.expression
+          : issue.expression.replace(/^[A-Za-z]+/, prefix),
   }));
-  return new FhirError(error.code, `Entry ${index}: ${error.message}`, { issues, headers: error.headers, cause: error.cause });
+  return new FhirError(error.code, `Entry ${index}: ${error.message}`, {
+    issues,
+    headers: error.headers,
+    cause: error.cause,
+  });
 }
 
-function keysOf(context: Context, steps: readonly Step[]): readonly string[] {
+function keysOf(steps: readonly Step[]): readonly string[] {
   const keys = steps.flatMap(step =>
-    step.criteria !== undefined ? locksOf(step.type, step.criteria, context) : step.id !== undefined ? [`${step.type}/${step.id}`] : [],
+    step.criteria !== undefined
+      ? locksOf(step.type, step.criteria)
+      : step.id !== undefined
+        ? [`${step.type}/${step.id}`]
+        : [],
   );
   return keys.sort();
 }
@@ -123,18 +164,22 @@ async function judgeAll(context: Context, steps: readonly Step[]): Promise<reado
   const judge = overlay(context.store, pending);
   const identities: { ref: Ref | undefined; find: Judge['find'] }[] = [];
   for (const step of steps) {
-    const identity = await identify(context, judge, step);
+    const identity = await identify(context, judge, pending, step);
     identities.push(identity);
     claimIdentity(context, pending, step, identity.ref);
   }
 
-  const places = placesOf(steps, identities.map(identity => identity.ref));
+  const places = placesOf(
+    steps,
+    identities.map(identity => identity.ref),
+  );
   const prepared: Prepared[] = [];
   const stored = judgeBy(context.store);
   for (const [i, step] of steps.entries()) {
     const { ref, find } = identities[i]!;
     try {
-      const resource = step.resource === undefined ? undefined : await resolved(context, judge, step, step.resource, places);
+      const resource =
+        step.resource === undefined ? undefined : await resolved(context, judge, step, step.resource, places);
       prepared.push(await judgeStep(context, { read: stored.read, find }, step, ref, resource));
     } catch (error) {
       throw located(error, step.entry.index);
@@ -144,12 +189,23 @@ async function judgeAll(context: Context, steps: readonly Step[]): Promise<reado
 }
 
 /** Which resource a step is about. `find` answers its criteria again as they were answered here. */
-async function identify(context: Context, judge: Judge, step: Step): Promise<{ ref: Ref | undefined; find: Judge['find'] }> {
+async function identify(
+  context: Context,
+  judge: Judge,
+  pending: ReadonlyMap<string, Pending>,
+  step: Step,
+): Promise<{ ref: Ref | undefined; find: Judge['find'] }> {
   const { type, criteria } = step;
   if (criteria === undefined) return { ref: { type, id: step.id ?? step.fresh }, find: judge.find };
   const several = step.kind === 'delete' && context.settings.conditionalDelete === 'multiple';
-  const answer = await judge.find(criteriaOf(context, type, criteria, several ? 1001 : 2), locksOf(type, criteria, context));
+  const answer = await judge.find(
+    criteriaOf(context, type, criteria, several ? 1001 : 2),
+    locksOf(type, criteria),
+  );
   const find: Judge['find'] = () => Promise.resolve(answer);
+  const overlap =
+    step.kind === 'create' ? undefined : answer.condition.found.find(ref => pending.has(refKey(ref)));
+  if (overlap !== undefined) throw twice(refKey(overlap), step);
   if (step.kind === 'delete') return { ref: answer.found[0], find };
   const match = atEntry(step.entry.index, () => atMostOne(answer.found, criteria));
   const given = step.kind === 'update' ? (step.resource?.['id'] as string | undefined) : undefined;
@@ -157,14 +213,17 @@ async function identify(context: Context, judge: Judge, step: Step): Promise<{ r
 }
 
 /** Records what the step will make of its resource. @throws where two entries are about the same one. */
-function claimIdentity(context: Context, pending: Map<string, Pending>, step: Step, ref: Ref | undefined): void {
+function claimIdentity(
+  context: Context,
+  pending: Map<string, Pending>,
+  step: Step,
+  ref: Ref | undefined,
+): void {
   if (ref === undefined) return;
   const key = refKey(ref);
   const isFound = step.kind === 'create' && ref.id !== step.fresh;
   if (isFound) return;
-  if (pending.has(key)) {
-    throw new FhirError('duplicate', `Two entries of the transaction are about ${key}.`, { expression: `Bundle.entry[${step.entry.index}].request` });
-  }
+  if (pending.has(key)) throw twice(key, step);
   const { resource } = step;
   let rows: ReturnType<typeof indexRows> | undefined;
   pending.set(key, {
@@ -177,6 +236,12 @@ function claimIdentity(context: Context, pending: Map<string, Pending>, step: St
   });
 }
 
+/** What the specification demands where identities overlap: the transaction fails. */
+const twice = (key: string, step: Step): FhirError =>
+  new FhirError('duplicate', `Two entries of the transaction are about ${key}.`, {
+    expression: `Bundle.entry[${step.entry.index}].request`,
+  });
+
 /** fullUrl → `Type/id` for every entry whose resource references may name by it. */
 function placesOf(steps: readonly Step[], refs: readonly (Ref | undefined)[]): ReadonlyMap<string, string> {
   const places = new Map<string, string>();
@@ -185,7 +250,9 @@ function placesOf(steps: readonly Step[], refs: readonly (Ref | undefined)[]): R
     const { fullUrl } = step.entry;
     if (fullUrl === undefined || ref === undefined || step.kind === 'delete') return;
     if (places.has(fullUrl)) {
-      throw new FhirError('duplicate', `Two entries have the fullUrl ${fullUrl}.`, { expression: `Bundle.entry[${step.entry.index}].fullUrl` });
+      throw new FhirError('duplicate', `Two entries have the fullUrl ${fullUrl}.`, {
+        expression: `Bundle.entry[${step.entry.index}].fullUrl`,
+      });
     }
     places.set(fullUrl, refKey(ref));
   });
@@ -193,39 +260,66 @@ function placesOf(steps: readonly Step[], refs: readonly (Ref | undefined)[]): R
 }
 
 /** The resource with every reference to an entry, and every conditional reference, made a literal one. */
-async function resolved(context: Context, judge: Judge, step: Step, resource: Resource, places: ReadonlyMap<string, string>): Promise<Resource> {
+async function resolved(
+  context: Context,
+  judge: Judge,
+  step: Step,
+  resource: Resource,
+  places: ReadonlyMap<string, string>,
+): Promise<Resource> {
   const { fullUrl } = step.entry;
-  const root = fullUrl === undefined ? undefined : /^(https?:\/\/.*\/)[A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/.exec(fullUrl)?.[1];
+  const root =
+    fullUrl === undefined
+      ? undefined
+      : /^(https?:\/\/.*\/)[A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/.exec(fullUrl)?.[1];
   const found = new Map<string, string>();
   for (const { reference, expression } of referencesIn(resource)) {
     if (found.has(reference)) continue;
     const place = places.get(reference) ?? (root === undefined ? undefined : places.get(root + reference));
     if (place !== undefined) found.set(reference, place);
-    else if (/^[A-Za-z]+\?/.test(reference)) found.set(reference, refKey(await selected(context, judge, reference, expression)));
+    else if (/^[A-Za-z]+\?/.test(reference))
+      found.set(reference, refKey(await selected(context, judge, reference, expression)));
     else if (/^urn:(uuid|oid):/.test(reference)) {
-      throw new FhirError('invalid-reference', `"${reference}" is not the fullUrl of any entry of this transaction.`, { expression });
+      throw new FhirError(
+        'invalid-reference',
+        `"${reference}" is not the fullUrl of any entry of this transaction.`,
+        { expression },
+      );
     }
   }
-  return found.size === 0 && !places.size ? resource : rewriteReferences(resource, reference => found.get(reference) ?? places.get(reference));
+  return found.size === 0 && !places.size
+    ? resource
+    : rewriteReferences(resource, reference => found.get(reference) ?? places.get(reference));
 }
 
 /** The one resource a conditional reference selects. https://hl7.org/fhir/R4/http.html#trules */
 async function selected(context: Context, judge: Judge, reference: string, expression: string): Promise<Ref> {
   const type = reference.slice(0, reference.indexOf('?'));
-  if (!resourceTypes().has(type)) throw new FhirError('invalid-reference', `"${type}" is not a resource type.`, { expression });
+  if (!resourceTypes().has(type))
+    throw new FhirError('invalid-reference', `"${type}" is not a resource type.`, { expression });
   const { found } = await judge.find(criteriaOf(context, type, reference), []);
   const one = atMostOne(found, reference);
-  if (one === undefined) throw new FhirError('invalid-reference', `The conditional reference "${reference}" finds no ${type}.`, { expression });
+  if (one === undefined)
+    throw new FhirError('invalid-reference', `The conditional reference "${reference}" finds no ${type}.`, {
+      expression,
+    });
   return one;
 }
 
-function judgeStep(context: Context, judge: Judge, step: Step, ref: Ref | undefined, resource: Resource | undefined): Promise<Prepared> {
+function judgeStep(
+  context: Context,
+  judge: Judge,
+  step: Step,
+  ref: Ref | undefined,
+  resource: Resource | undefined,
+): Promise<Prepared> {
   const { type, criteria, entry } = step;
   switch (step.kind) {
     case 'create':
       return prepareCreate(context, judge, { type, id: step.fresh }, resource!, criteria);
     case 'update':
-      if (criteria !== undefined) return prepareConditionalUpdate(context, judge, type, criteria, resource!, step.fresh, entry);
+      if (criteria !== undefined)
+        return prepareConditionalUpdate(context, judge, type, criteria, resource!, step.fresh, entry);
       checkSameId(resource!, ref!);
       return prepareUpdate(context, judge, ref!, resource!, entry);
     case 'patch':
@@ -233,15 +327,24 @@ function judgeStep(context: Context, judge: Judge, step: Step, ref: Ref | undefi
         ? preparePatch(context, judge, ref!, step.patch!, entry.ifMatch)
         : prepareConditionalPatch(context, judge, type, criteria, step.patch!, entry.ifMatch);
     case 'delete':
-      return criteria === undefined ? prepareDelete(context, judge, ref!, entry.ifMatch) : prepareConditionalDelete(context, judge, type, criteria);
+      return criteria === undefined
+        ? prepareDelete(context, judge, ref!, entry.ifMatch)
+        : prepareConditionalDelete(context, judge, type, criteria);
   }
 }
 
 /** The response entries in the order of the request; GET entries are still to be filled in. */
-function entriesOf(context: Context, length: number, steps: readonly Step[], prepared: readonly Prepared[]): Entry[] {
+function entriesOf(
+  context: Context,
+  length: number,
+  steps: readonly Step[],
+  prepared: readonly Prepared[],
+): Entry[] {
   const answers: Entry[] = new Array<Entry>(length);
   const full = preferredReturn(context.request) === 'representation';
-  steps.forEach((step, i) => (answers[step.entry.index] = entryOf(context.request.base, prepared[i]!.result, full)));
+  steps.forEach(
+    (step, i) => (answers[step.entry.index] = entryOf(context.request.base, prepared[i]!.result, full)),
+  );
   return answers;
 }
 

@@ -33,10 +33,21 @@ export async function prepareUpdate(
   checkIfMatch(conditions.ifMatch, current);
   checkIfNoneMatch(conditions.ifNoneMatch, current);
   if (current === undefined && !settings.clientIds && found?.minted !== true) {
-    throw new FhirError('method-not-allowed', `${refKey(ref)} does not exist, and ids are given by this server: POST to ${ref.type} instead.`);
+    throw new FhirError(
+      'method-not-allowed',
+      `${refKey(ref)} does not exist, and ids are given by this server: POST to ${ref.type} instead.`,
+    );
   }
-  if (settings.requireIfMatch && current?.body !== undefined && conditions.ifMatch === undefined && found === undefined) {
-    throw new FhirError('precondition-failed', 'This server takes updates only with If-Match: W/"<versionId>", from the ETag of a read.');
+  if (
+    settings.requireIfMatch &&
+    current?.body !== undefined &&
+    conditions.ifMatch === undefined &&
+    found === undefined
+  ) {
+    throw new FhirError(
+      'precondition-failed',
+      'This server takes updates only with If-Match: W/"<versionId>", from the ETag of a read.',
+    );
   }
   if (current?.body !== undefined) {
     const stored = resourceIn(current);
@@ -54,11 +65,13 @@ export async function prepareUpdate(
  * not open what they close. Tags and profiles are as the client sends them.
  */
 function withLabelsOf(stored: Resource, next: Resource): Resource {
-  const labels = isObject(stored['meta']) && Array.isArray(stored['meta']['security']) ? stored['meta']['security'] : [];
+  const labels =
+    isObject(stored['meta']) && Array.isArray(stored['meta']['security']) ? stored['meta']['security'] : [];
   if (labels.length === 0) return next;
   const meta = isObject(next['meta']) ? next['meta'] : {};
   const named = Array.isArray(meta['security']) ? meta['security'] : [];
-  const key = (label: Json): string => (isObject(label) ? `${String(label['system'])}|${String(label['code'])}` : '');
+  const key = (label: Json): string =>
+    isObject(label) ? `${String(label['system'])}|${String(label['code'])}` : '';
   const have = new Set(named.map(key));
   const missing = labels.filter(label => !have.has(key(label)));
   return missing.length === 0 ? next : { ...next, meta: { ...meta, security: [...named, ...missing] } };
@@ -74,19 +87,28 @@ export async function prepareConditionalUpdate(
   fresh: string,
   conditions: UpdateConditions,
 ): Promise<Prepared> {
-  const { found, condition } = await judge.find(criteriaOf(context, type, criteria), locksOf(type, criteria, context));
+  const { found, condition } = await judge.find(criteriaOf(context, type, criteria), locksOf(type, criteria));
   const match = atMostOne(found, criteria);
   const given = resource['id'] as string | undefined;
   if (match === undefined) {
     const ref = { type, id: given ?? fresh };
     const current = given === undefined ? undefined : await judge.read(ref);
     if (current?.body !== undefined) {
-      throw new FhirError('conflict', `The criteria "${criteria}" find nothing, but ${refKey(ref)} exists and is not what they select.`);
+      throw new FhirError(
+        'conflict',
+        `The criteria "${criteria}" find nothing, but ${refKey(ref)} exists and is not what they select.`,
+      );
     }
-    return prepareUpdate(context, judge, ref, resource, conditions, { condition, minted: given === undefined });
+    return prepareUpdate(context, judge, ref, resource, conditions, {
+      condition,
+      minted: given === undefined,
+    });
   }
   if (given !== undefined && given !== match.id) {
-    throw new FhirError('wrong-id', `The criteria "${criteria}" find ${refKey(match)}, but the resource has the id "${given}".`);
+    throw new FhirError(
+      'wrong-id',
+      `The criteria "${criteria}" find ${refKey(match)}, but the resource has the id "${given}".`,
+    );
   }
   return prepareUpdate(context, judge, match, resource, conditions, { condition, minted: false });
 }
@@ -124,7 +146,15 @@ export const conditionalUpdate: Handler = async context => {
   const resource = resourceOf(request.body, type);
   const criteria = criteriaInUrl(context);
   const fresh = newId();
-  return perform(context, locksOf(type, criteria, context), () =>
-    prepareConditionalUpdate(context, judgeBy(context.store), type, criteria, resource, fresh, conditionsOf(request)),
+  return perform(context, locksOf(type, criteria), () =>
+    prepareConditionalUpdate(
+      context,
+      judgeBy(context.store),
+      type,
+      criteria,
+      resource,
+      fresh,
+      conditionsOf(request),
+    ),
   );
 };

@@ -9,5 +9,9 @@ export interface WriteRule {
    * `before` and `after` are the states around the write; undefined where there is none. Answers the claims the new
    * state owns. @throws FhirError `business-rule` or `conflict` to refuse.
    */
-  judge(before: Resource | undefined, after: Resource | undefined, write: Write): Promise<{ claims?: readonly string[] }>;
+  judge(
+    before: Resource | undefined,
+    after: Resource | undefined,
+    write: Write,
+  ): Promise<{ claims?: readonly string[] }>;
 }

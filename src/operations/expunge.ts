@@ -21,17 +21,31 @@ export const expunge: Handler = async context => {
   for (const parameter of Array.isArray(parameters['parameter']) ? parameters['parameter'] : []) {
     if (!isObject(parameter)) continue;
     const name = String(parameter['name']);
-    if (!names.includes(name)) throw new FhirError('value', `$expunge takes ${names.join(', ')}, not "${name}".`, { expression: 'Parameters.parameter' });
+    if (!names.includes(name))
+      throw new FhirError('value', `$expunge takes ${names.join(', ')}, not "${name}".`, {
+        expression: 'Parameters.parameter',
+      });
     if (parameter['valueBoolean'] === true) asked.add(name);
   }
-  if (asked.size === 0) throw new FhirError('required', `Set one of ${names.join(', ')} to true.`, { expression: 'Parameters.parameter' });
+  if (asked.size === 0)
+    throw new FhirError('required', `Set one of ${names.join(', ')} to true.`, {
+      expression: 'Parameters.parameter',
+    });
   const removed = await inTurn([refKey(ref)], async () => {
     const current = await store.read(ref);
     if (current === undefined) throw new FhirError('not-found', `There is no ${refKey(ref)}.`);
     const deleted = current.body === undefined;
-    if (asked.has('expungeEverything') || (asked.has('expungeDeletedResources') && deleted)) return store.expunge(ref, 'everything');
+    if (asked.has('expungeEverything') || (asked.has('expungeDeletedResources') && deleted))
+      return store.expunge(ref, 'everything');
     if (asked.has('expungePreviousVersions')) return store.expunge(ref, 'history');
-    throw new FhirError('conflict', `${refKey(ref)} is not deleted; expungeDeletedResources alone leaves it.`);
+    throw new FhirError(
+      'conflict',
+      `${refKey(ref)} is not deleted; expungeDeletedResources alone leaves it.`,
+    );
   });
-  return sendResource({ status: 200 }, { resourceType: 'Parameters', parameter: [{ name: 'count', valueInteger: removed }] }, request);
+  return sendResource(
+    { status: 200 },
+    { resourceType: 'Parameters', parameter: [{ name: 'count', valueInteger: removed }] },
+    request,
+  );
 };

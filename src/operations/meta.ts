@@ -14,12 +14,16 @@ import { unstamped } from '../fhir/stamp.js';
 
 /** The three sets within Meta, and what tells their members apart. */
 const sets = ['profile', 'tag', 'security'] as const;
-const keyOf = (member: Json): string => (isObject(member) ? `${String(member['system'] ?? '')}|${String(member['code'] ?? '')}` : String(member));
+const keyOf = (member: Json): string =>
+  isObject(member) ? `${String(member['system'] ?? '')}|${String(member['code'] ?? '')}` : String(member);
 const membersOf = (meta: JsonObject, set: string): Json[] => (Array.isArray(meta[set]) ? meta[set] : []);
 
 const metaOf = (resource: Resource): JsonObject => (isObject(resource['meta']) ? resource['meta'] : {});
 
-const returned = (meta: JsonObject): Resource => ({ resourceType: 'Parameters', parameter: [{ name: 'return', valueMeta: meta }] });
+const returned = (meta: JsonObject): Resource => ({
+  resourceType: 'Parameters',
+  parameter: [{ name: 'return', valueMeta: meta }],
+});
 
 async function currentOf(context: Context, ref: Ref): Promise<Resource> {
   const current = await context.store.read(ref);
@@ -78,7 +82,11 @@ function givenMeta(parameters: Resource): JsonObject {
   const found = list.find(parameter => isObject(parameter) && parameter['name'] === 'meta');
   const value = isObject(found) ? found['valueMeta'] : undefined;
   if (!isObject(value)) {
-    throw new FhirError('required', 'The operation takes Parameters with one parameter "meta" of type Meta.', { expression: 'Parameters.parameter' });
+    throw new FhirError(
+      'required',
+      'The operation takes Parameters with one parameter "meta" of type Meta.',
+      { expression: 'Parameters.parameter' },
+    );
   }
   return value;
 }
