@@ -20,7 +20,8 @@ describe('tsela', () => {
   test('--help names every command', async () => {
     const { code, out } = await tsela(['--help']);
     expect(code).toBe(0);
-    for (const command of ['start', 'load', 'export', 'sample', 'reindex', 'backup', 'doctor']) expect(out).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
+    for (const command of ['start', 'load', 'export', 'sample', 'reindex', 'backup', 'doctor'])
+      expect(out).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
   });
 
   test('an unknown command is refused with a suggestion', async () => {
@@ -31,13 +32,25 @@ describe('tsela', () => {
 
   test.each([
     [['load'], "missing required argument 'paths'"],
-    [['load', '/nowhere/at/all.json', '--url', 'http://127.0.0.1:1/fhir'], '/nowhere/at/all.json cannot be read'],
-    [['load', '.', '--parallel', '0', '--url', 'http://127.0.0.1:1/fhir'], 'Expected a whole number from 1 to 64'],
+    [
+      ['load', '/nowhere/at/all.json', '--url', 'http://127.0.0.1:1/fhir'],
+      '/nowhere/at/all.json cannot be read',
+    ],
+    [
+      ['load', '.', '--parallel', '0', '--url', 'http://127.0.0.1:1/fhir'],
+      'Expected a whole number from 1 to 64',
+    ],
     [['load', 'package.json'], 'Which server? Give --url or --data.'],
     [['load', 'package.json', '--url', 'http://127.0.0.1:1/fhir', '--data', 'x'], 'exclude each other'],
     [['load', 'package.json', '--url', 'ftp://example.org'], 'is not an http or https address'],
-    [['load', 'package.json', '--url', 'http://127.0.0.1:1/fhir', '--header', 'nothing'], 'expected "Name: value"'],
-    [['load', 'package.json', '--as', 'soup', '--url', 'http://127.0.0.1:1/fhir'], 'Allowed choices are auto, bundle, entries'],
+    [
+      ['load', 'package.json', '--url', 'http://127.0.0.1:1/fhir', '--header', 'nothing'],
+      'expected "Name: value"',
+    ],
+    [
+      ['load', 'package.json', '--as', 'soup', '--url', 'http://127.0.0.1:1/fhir'],
+      'Allowed choices are auto, bundle, entries',
+    ],
     [['sample', '--today', '2026-02-30'], '2026-02-30 is not a day'],
     [['sample', '--patients', 'many'], 'Expected a whole number'],
     [['sample', '--out', '/nowhere/at/all.ndjson'], '/nowhere/at/all.ndjson cannot be written'],
@@ -79,7 +92,16 @@ describe('tsela start', () => {
   });
 
   test('--open is refused on another address than loopback', async () => {
-    const { code, err } = await tsela(['start', '--open', '--host', '0.0.0.0', '--data', folder, '--port', '0']);
+    const { code, err } = await tsela([
+      'start',
+      '--open',
+      '--host',
+      '0.0.0.0',
+      '--data',
+      folder,
+      '--port',
+      '0',
+    ]);
     expect(code).toBe(1);
     expect(err).toContain('127.0.0.1 only');
   });

@@ -19,11 +19,16 @@ export interface Running {
 
 /** Settings of the machine that runs the tests do not reach the process. */
 const ownEnvironment = (): Record<string, string> => {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(TSELA_|MONGODB_URL|REDIS_URL|NODE_ENV|NODE_OPTIONS)/.test(name));
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !/^(TSELA_|MONGODB_URL|REDIS_URL|NODE_ENV|NODE_OPTIONS)/.test(name),
+  );
   return Object.fromEntries(kept.map(([name, value]) => [name, value ?? '']));
 };
 
-export function begin(args: readonly string[], more: { input?: Buffer | string; env?: Record<string, string> } = {}): Running {
+export function begin(
+  args: readonly string[],
+  more: { input?: Buffer | string; env?: Record<string, string> } = {},
+): Running {
   const child = spawn(process.execPath, [cli, ...args], { env: { ...ownEnvironment(), ...more.env } });
   let out = '';
   let err = '';
@@ -46,9 +51,12 @@ export function begin(args: readonly string[], more: { input?: Buffer | string; 
       new Promise((resolve, reject) => {
         if (out.includes(text)) return resolve(out);
         waiting.push({ text, found: resolve });
-        void ended.then(ran => reject(new Error(`ended with ${ran.code} before it said "${text}": ${ran.out}${ran.err}`)));
+        void ended.then(ran =>
+          reject(new Error(`ended with ${ran.code} before it said "${text}": ${ran.out}${ran.err}`)),
+        );
       }),
   };
 }
 
-export const tsela = (args: readonly string[], more: Parameters<typeof begin>[1] = {}): Promise<Ran> => begin(args, more).ended;
+export const tsela = (args: readonly string[], more: Parameters<typeof begin>[1] = {}): Promise<Ran> =>
+  begin(args, more).ended;

@@ -19,8 +19,10 @@ const everything = [...generate(options)].flat();
 const ofType = (type: string): Resource[] => everything.filter(one => one.resourceType === type);
 
 // The element a test looks at is there, or the test fails at it.
-/* eslint-disable @typescript-eslint/no-explicit-any, @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-argument, @typescript-eslint/no-unsafe-return */
+/* eslint-disable @typescript-eslint/no-explicit-any, @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-argument,
+   @typescript-eslint/no-unsafe-return, @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-call */
 const plain = (resource: unknown): any => resource;
+const keyOf = (resource: Resource): string => `${resource.resourceType}/${plain(resource).id}`;
 
 describe('the sample', () => {
   test('is the same for the same seed, size and day, and another for another', () => {
@@ -32,35 +34,60 @@ describe('the sample', () => {
   });
 
   test('has not changed unnoticed', () => {
-    expect(sha256(sampleLines({ patients: 50, seed: 1, today: '2026-01-05' }))).toMatchInlineSnapshot(`"bc9f4b8918d237979b17def2f93b4b91c7f13b89d6b32b7c12bb207a6924269d"`);
+    expect(sha256(sampleLines({ patients: 50, seed: 1, today: '2026-01-05' }))).toMatchInlineSnapshot(
+      `"bc9f4b8918d237979b17def2f93b4b91c7f13b89d6b32b7c12bb207a6924269d"`,
+    );
   });
 
-  test.each([1, 2, -7, 2 ** 31 - 1])('of seed %i has no id twice and every reference leads to something told before', seed => {
-    const told = new Set<string>();
-    for (const resource of [...generate({ ...options, seed })].flat()) {
-      for (const reference of referencesIn(resource)) expect(told, `${resource.resourceType}/${String(resource['id'])}`).toContain(reference);
-      const key = `${resource.resourceType}/${String(resource['id'])}`;
-      expect(told).not.toContain(key);
-      expect(resource['id']).toMatch(idPattern);
-      told.add(key);
-    }
-  });
+  test.each([1, 2, -7, 2 ** 31 - 1])(
+    'of seed %i has no id twice and every reference leads to something told before',
+    seed => {
+      const told = new Set<string>();
+      for (const resource of [...generate({ ...options, seed })].flat()) {
+        for (const reference of referencesIn(resource)) expect(told, keyOf(resource)).toContain(reference);
+        const key = keyOf(resource);
+        expect(told).not.toContain(key);
+        expect(resource['id']).toMatch(idPattern);
+        told.add(key);
+      }
+    },
+  );
 
   test.each([1, 5, 11])('of seed %i passes the gate', seed => {
-    for (const resource of [...generate({ ...options, patients: 150, seed })].flat()) expect(gate(resource)).toEqual([]);
+    for (const resource of [...generate({ ...options, patients: 150, seed })].flat())
+      expect(gate(resource)).toEqual([]);
   });
 
   test('holds every kind of resource a district works with', () => {
     const types = new Set(everything.map(one => one.resourceType));
-    expect([...types].sort()).toEqual(
-      [
-        'AllergyIntolerance', 'Appointment', 'ChargeItem', 'Condition', 'Consent', 'DiagnosticReport', 'Encounter', 'Immunization',
-        'Invoice', 'Location', 'MedicationRequest', 'Observation', 'Organization', 'Patient', 'Practitioner', 'PractitionerRole',
-        'Procedure', 'RelatedPerson', 'Schedule', 'ServiceRequest', 'Slot', 'Specimen',
-      ],
-    );
+    expect([...types].sort()).toEqual([
+      'AllergyIntolerance',
+      'Appointment',
+      'ChargeItem',
+      'Condition',
+      'Consent',
+      'DiagnosticReport',
+      'Encounter',
+      'Immunization',
+      'Invoice',
+      'Location',
+      'MedicationRequest',
+      'Observation',
+      'Organization',
+      'Patient',
+      'Practitioner',
+      'PractitionerRole',
+      'Procedure',
+      'RelatedPerson',
+      'Schedule',
+      'ServiceRequest',
+      'Slot',
+      'Specimen',
+    ]);
     expect(ofType('Patient')).toHaveLength(60);
-    const towns = ofType('Organization').flatMap(one => plain(one).address.map((address: JsonObject) => address['city']));
+    const towns = ofType('Organization').flatMap(one =>
+      plain(one).address.map((address: JsonObject) => address['city']),
+    );
     expect(towns).toEqual(expect.arrayContaining(['Moyeni', 'Maseru', 'Mafeteng']));
   });
 
@@ -100,20 +127,36 @@ describe('the sample', () => {
     const large = [...generate({ ...options, patients: 800 })].flat();
     const lives = new Map<string, { born: string; died: string }>();
     for (const patient of large.filter(one => one.resourceType === 'Patient').map(plain)) {
-      lives.set(`Patient/${patient.id}`, { born: patient.birthDate, died: patient.deceasedDateTime ?? `${defaultToday}T00:00:00+02:00` });
+      lives.set(`Patient/${patient.id}`, {
+        born: patient.birthDate,
+        died: patient.deceasedDateTime ?? `${defaultToday}T00:00:00+02:00`,
+      });
     }
-    expect([...lives.values()].filter(({ died }) => !died.startsWith(defaultToday)).length).toBeGreaterThan(0);
+    expect([...lives.values()].filter(({ died }) => !died.startsWith(defaultToday)).length).toBeGreaterThan(
+      0,
+    );
     for (const encounter of large.filter(one => one.resourceType === 'Encounter').map(plain)) {
       const { born, died } = lives.get(encounter.subject.reference)!;
       expect(encounter.period.start.slice(0, 10) >= born).toBe(true);
       expect(encounter.period.start < encounter.period.end).toBe(true);
       expect(encounter.period.end < died).toBe(true);
     }
-    const dated = ['effectiveDateTime', 'issued', 'occurrenceDateTime', 'authoredOn', 'recordedDate', 'date', 'abatementDateTime'];
+    const dated = [
+      'effectiveDateTime',
+      'issued',
+      'occurrenceDateTime',
+      'authoredOn',
+      'recordedDate',
+      'date',
+      'abatementDateTime',
+    ];
     for (const resource of large) {
       for (const name of dated) {
         const value = resource[name];
-        if (typeof value === 'string') expect(value <= `${defaultToday}T00:00:00+02:00`, `${resource.resourceType}.${name} ${value}`).toBe(true);
+        if (typeof value === 'string')
+          expect(value <= `${defaultToday}T00:00:00+02:00`, `${resource.resourceType}.${name} ${value}`).toBe(
+            true,
+          );
       }
     }
     for (const condition of large.filter(one => one.resourceType === 'Condition').map(plain)) {
@@ -123,37 +166,65 @@ describe('the sample', () => {
 
   test('has vital signs and results a body can have', () => {
     const limits: Record<string, [number, number]> = {
-      '8480-6': [70, 220], '8462-4': [35, 140], '29463-7': [2, 130], '8302-2': [40, 205], '8310-5': [35, 41.5], '8867-4': [45, 190],
-      '2708-6': [80, 100], '39156-5': [12, 50], '718-7': [4, 20], '2951-2': [115, 165], '2823-3': [2, 7], '4548-4': [4, 16],
+      '8480-6': [70, 220],
+      '8462-4': [35, 140],
+      '29463-7': [2, 130],
+      '8302-2': [40, 205],
+      '8310-5': [35, 41.5],
+      '8867-4': [45, 190],
+      '2708-6': [80, 100],
+      '39156-5': [12, 50],
+      '718-7': [4, 20],
+      '2951-2': [115, 165],
+      '2823-3': [2, 7],
+      '4548-4': [4, 16],
     };
     const seen = new Set<string>();
-    for (const observation of [...generate({ ...options, patients: 600 })].flat().filter(one => one.resourceType === 'Observation').map(plain)) {
+    for (const observation of [...generate({ ...options, patients: 600 })]
+      .flat()
+      .filter(one => one.resourceType === 'Observation')
+      .map(plain)) {
       for (const part of [observation, ...(observation.component ?? [])]) {
         const [low, high] = limits[part.code.coding[0].code] ?? [-Infinity, Infinity];
         if (part.valueQuantity === undefined) continue;
         seen.add(part.code.coding[0].code);
         expect(part.valueQuantity.value, part.code.text).toBeGreaterThanOrEqual(low);
         expect(part.valueQuantity.value, part.code.text).toBeLessThanOrEqual(high);
-        expect(part.valueQuantity).toMatchObject({ system: 'http://unitsofmeasure.org', code: expect.any(String) });
+        expect(part.valueQuantity).toMatchObject({
+          system: 'http://unitsofmeasure.org',
+          code: expect.any(String),
+        });
       }
-      if (observation.component) expect(observation.component[0].valueQuantity.value).toBeGreaterThan(observation.component[1].valueQuantity.value);
+      if (observation.component)
+        expect(observation.component[0].valueQuantity.value).toBeGreaterThan(
+          observation.component[1].valueQuantity.value,
+        );
     }
     expect([...seen]).toEqual(expect.arrayContaining(Object.keys(limits)));
   });
 
   test('gives no penicillin to those allergic to it', () => {
     const large = [...generate({ ...options, patients: 1500 })].flat().map(plain);
-    const allergic = new Set(large.filter(one => one.resourceType === 'AllergyIntolerance' && one.code.coding[0].code === '91936005').map(one => one.patient.reference));
-    const prescriptions = large.filter(one => one.resourceType === 'MedicationRequest' && allergic.has(one.subject.reference));
+    const allergic = new Set(
+      large
+        .filter(one => one.resourceType === 'AllergyIntolerance' && one.code.coding[0].code === '91936005')
+        .map(one => one.patient.reference),
+    );
+    const prescriptions = large.filter(
+      one => one.resourceType === 'MedicationRequest' && allergic.has(one.subject.reference),
+    );
     expect(allergic.size).toBeGreaterThan(20);
     expect(prescriptions.length).toBeGreaterThan(50);
-    expect(prescriptions.filter(one => one.medicationCodeableConcept.coding[0].code === 'J01CA04')).toEqual([]);
+    expect(prescriptions.filter(one => one.medicationCodeableConcept.coding[0].code === 'J01CA04')).toEqual(
+      [],
+    );
   });
 
   test('as bundles holds the same resources, each PUT under its id', () => {
     const fromBundles = [...sampleBundles(options)].flatMap(line => plain(parseJson(line)).entry);
     expect(fromBundles.map(entry => JSON.stringify(entry.resource))).toEqual([...sampleLines(options)]);
-    for (const { resource, request } of fromBundles) expect(request).toEqual({ method: 'PUT', url: `${resource.resourceType}/${resource.id}` });
+    for (const { resource, request } of fromBundles)
+      expect(request).toEqual({ method: 'PUT', url: `${resource.resourceType}/${resource.id}` });
   });
 
   test.each([

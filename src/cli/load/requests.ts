@@ -134,9 +134,10 @@ export class Requests {
       value = JSON.parse(text.toString()) as Json;
     } catch {
       try {
-        value = parseJson(text); // says where it breaks
+        value = parseJson(text.toString().trimEnd()); // says where it breaks
       } catch (error) {
-        return unsendable(sentenceOf(error));
+        const sentence = sentenceOf(error);
+        return unsendable(line === undefined ? sentence : sentence.replace('at line 1, column', 'at column'));
       }
     }
     if (!isObject(value) || typeof value['resourceType'] !== 'string') {
