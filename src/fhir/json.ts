@@ -1,7 +1,8 @@
 // The only JSON parser and writer: it refuses duplicate keys and keeps the lexeme of a number that a double would
 // change (1.00 stays 1.00). https://hl7.org/fhir/R4/json.html, https://hl7.org/fhir/R4/datatypes.html#decimal
-// Surprising why: most bodies are compact JSON, and for those "stringify(parse(text)) is text again" proves, at native
-// speed, that there is neither a duplicate key nor a changed lexeme. Only what differs is read by the careful parser.
+// Surprising why: most bodies are compact JSON or indented evenly, and for those "stringify(parse(text)) is text again"
+// proves, at native speed, that there is neither a duplicate key nor a changed lexeme. Only what differs is read by the
+// careful parser.
 import { randomBytes } from 'node:crypto';
 import { FhirError } from '../errors.js';
 
@@ -77,10 +78,15 @@ export function parseJson(input: string | Uint8Array): Json {
     return parseCarefully(text); // throws with the place
   }
   // -0 stringifies as 0, so it too comes out different. Escaped surrogates stringify as they came, so they are looked for.
-  return JSON.stringify(value) === text && !text.includes('\\ud') && !text.includes('"__proto__"')
+  return JSON.stringify(value, undefined, indentOf(text)) === text &&
+    !text.includes('\\ud') &&
+    !text.includes('"__proto__"')
     ? value
     : parseCarefully(text);
 }
+
+/** What a text that is indented the usual way is indented by; undefined for a compact one. */
+const indentOf = (text: string): string | undefined => /^[{[]\n([ \t]{1,10})\S/.exec(text)?.[1];
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 function decode(bytes: Uint8Array): string {

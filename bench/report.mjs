@@ -1,0 +1,105 @@
+// The table on the terminal, and the same in docs/performance.md between its two marks.
+import Database from 'better-sqlite3';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus, release, totalmem, type } from 'node:os';
+import { join } from 'node:path';
+import { project } from './children.mjs';
+import { short } from './statistics.mjs';
+
+export function machine() {
+  const db = new Database(':memory:');
+  const sqlite = db.prepare('SELECT sqlite_version()').pluck().get();
+  db.close();
+  return {
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    memory: `${Math.round(totalmem() / 1024 ** 3)} GB`,
+    system: `${type()} ${release()}`,
+    node: process.version,
+    sqlite,
+    commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: project, encoding: 'utf8' }).trim(),
+  };
+}
+
+const targetText = target => {
+  if (target === undefined) return '';
+  const hope = target.hope === undefined ? '' : `, hope ${target.hope}`;
+  return target.least !== undefined ? `≥ ${target.least}${hope}` : `≤ ${short(target.most)}`;
+};
+
+/** Whether the row keeps its target; undefined where it has none. Targets are of the ratio unless they say `ours`. */
+export function isMet({ target, ours, ratio }, mongo) {
+  if (target === undefined || mongo) return undefined;
+  const value = target.of === 'ours' ? ours : ratio;
+  return target.least !== undefined ? value >= target.least : value <= target.most;
+}
+
+export function print({ machine: at, source, results }) {
+  console.log(`\n${at.cpu}, ${at.cores} cores, Node ${at.node}, SQLite ${at.sqlite}; ${source}`);
+  for (const store of new Set(results.map(row => row.store))) {
+    console.log(`\n${store}`);
+    console.log('  ours      limit     ratio   target      ');
+    for (const row of results.filter(each => each.store === store)) {
+      const mark = row.met === undefined ? ' ' : row.met ? '✓' : '✗';
+      const cells = [
+        short(row.ours).padEnd(9),
+        short(row.limit).padEnd(9),
+        short(row.ratio).padEnd(7),
+        targetText(row.target).padEnd(16),
+      ];
+      console.log(`${mark} ${cells.join(' ')} ${row.unit}: ${row.what}`);
+      if (row.detail)
+        console.log(
+          `    ${Object.entries(row.detail)
+            .map(([name, value]) => `${name} ${short(value)}`)
+            .join(' · ')}`,
+        );
+    }
+  }
+}
+
+const begin = '<!-- measured: written by bench/run.mjs -->';
+const end = '<!-- /measured -->';
+
+function tables({ date, command, machine: at, source, results }) {
+  const lines = [
+    `Measured ${date} at commit ${at.commit} by \`${command}\` on ${at.cores} cores of ${at.cpu}, ${at.memory}, ${at.system}, Node ${at.node}, SQLite ${at.sqlite}. Data: ${source}.`,
+  ];
+  for (const store of new Set(results.map(row => row.store))) {
+    const rows = results.filter(row => row.store === store);
+    lines.push(
+      '',
+      `### ${store}`,
+      '',
+      '| measure | ours | limit | ratio | target | |',
+      '|---|---|---|---|---|---|',
+    );
+    for (const row of rows) {
+      const limit = row.limit === undefined ? '' : `${short(row.limit)} ${row.unit}`;
+      const verdict = row.met === undefined ? '' : row.met ? 'met' : '**missed**';
+      lines.push(
+        `| ${row.what} | ${short(row.ours)} ${row.unit} | ${limit} | ${row.ratio === undefined ? '' : short(row.ratio)} | ${targetText(row.target)} | ${verdict} |`,
+      );
+    }
+    lines.push('');
+    for (const row of rows.filter(({ detail }) => detail !== undefined)) {
+      lines.push(
+        `- ${row.what}: ${Object.entries(row.detail)
+          .map(([name, value]) => `${name} ${short(value)}`)
+          .join(', ')}.`,
+      );
+    }
+  }
+  return lines.join('\n');
+}
+
+/** Replaces what is between the marks. */
+export function record(result) {
+  const file = join(project, 'docs/performance.md');
+  const text = readFileSync(file, 'utf8');
+  const [before, rest] = text.split(begin);
+  const after = rest?.split(end)[1];
+  if (after === undefined) throw new Error(`docs/performance.md has lost its marks ${begin} and ${end}`);
+  writeFileSync(file, `${before}${begin}\n${tables(result)}\n${end}${after}`);
+}
