@@ -12,12 +12,13 @@ import {
   isYes,
   numberCondition,
   postingCondition,
-  Query,
+  type Query,
   referenceCondition,
   systemCondition,
   textCondition,
   tupleTest,
   valuesOf,
+  withFolded,
   type Fragment,
   type Steps,
 } from './filter.js';
@@ -159,7 +160,7 @@ function leafDriver(query: Query, kind: Kind, leaf: Leaf, others: readonly Node[
     case 'token':
     case 'string':
     case 'uri':
-      return textDriver(connection, param, leaf);
+      return textDriver(connection, param, withFolded(leaf));
     case 'reference': {
       const named = leaf.where.find(one => one.column === 'target' && valuesOf(one) !== undefined);
       if (named === undefined) return undefined;

@@ -1,6 +1,7 @@
 // Compiles a node of the plan to an SQL expression over one candidate: its number `r`, its row of `cur` under an alias.
 // Surprising: a leaf whose posting cannot be asked by resource reads the packed values, and where these do not hold it
 // either (rows without order, composites), its resources are gathered in a set first, in steps.
+import { fold } from '../../search/fold.js';
 import type { Condition, Leaf, Node } from '../../search/plan.js';
 import type { Connection, Value } from './connection.js';
 import type { Kind, Param } from './dictionary.js';
@@ -250,7 +251,7 @@ function* leafFilter(query: Query, kind: Kind, leaf: Leaf, r: string, cur: strin
   const param = connection.dictionary.param(kind.id, leaf.param, leaf.kind);
   if (param === undefined) return no;
   if (leaf.where.length === 0) return query.holds(packed => present(packed, param.p), cur);
-  const probed = probe(connection, param, leaf, r, cur);
+  const probed = probe(connection, param, withFolded(leaf), r, cur);
   if (probed !== undefined) return probed;
   if (param.packed) {
     const test = rowTest(connection, leaf);
@@ -307,6 +308,16 @@ export function systemCondition(connection: Connection, column: string, conditio
         sql: `(${column} IN (SELECT id FROM sys WHERE ${on.sql})${none ? ` OR ${column} = 0` : ''})`,
         args: on.args,
       };
+}
+
+/** A text as sent lies under its folded value. */
+export function withFolded(leaf: Leaf): Leaf {
+  if (leaf.kind !== 'string' || leaf.where.some(one => one.column === 'value' && valuesOf(one) !== undefined))
+    return leaf;
+  const exact = leaf.where.find(one => one.column === 'exact' && valuesOf(one) !== undefined);
+  return exact === undefined
+    ? leaf
+    : { ...leaf, where: [{ column: 'value', is: 'in', values: valuesOf(exact)!.map(fold) }, ...leaf.where] };
 }
 
 /** Asks the posting by value and resource, where its key allows it. */

@@ -73,9 +73,9 @@ function opening(path: string, error: unknown): unknown {
 }
 
 interface WalKeeper {
-  wrote(resources: number): void;
+  readonly wrote: (resources: number) => void;
   /** Resolves when no checkpoint is under way. */
-  settled(): Promise<void>;
+  readonly settled: () => Promise<void>;
 }
 
 /** Moves the WAL into the file from time to time, off the writer's thread unless it grows too long. */

@@ -37,7 +37,7 @@ export class Thread {
     if (this.broken !== undefined) return Promise.reject(unavailable(this.broken));
     const id = this.next++;
     return new Promise<T>((resolve, reject) => {
-      this.waiting.set(id, { resolve: resolve as (result: unknown) => void, reject });
+      this.waiting.set(id, { resolve: resolve, reject });
       this.worker.postMessage({ ...message, id });
     });
   }

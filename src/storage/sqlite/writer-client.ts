@@ -89,7 +89,7 @@ export async function startWriter(
     if (broken !== undefined) return Promise.reject(stopped(broken));
     const id = next++;
     return new Promise<T>((resolve, reject) => {
-      waiting.set(id, { resources, resolve: resolve as (result: unknown) => void, reject });
+      waiting.set(id, { resources, resolve: resolve, reject });
       send(id);
     });
   };
