@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import Client from 'fhir-kit-client';
+import { Client } from 'fhir-kit-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { defaultConfig } from '../../src/config.js';
 import { start } from '../../src/main.js';
@@ -64,7 +64,7 @@ for (const store of ['SQLite', 'MongoDB'] as const) {
         const patched = (await client.patch({
           resourceType: 'Patient',
           id,
-          JSONPatch: [{ op: 'replace', path: '/active', value: false }],
+          jsonPatch: [{ op: 'replace', path: '/active', value: false }],
         })) as Resource;
         expect(patched['active']).toBe(false);
         await client.delete({ resourceType: 'Patient', id });
