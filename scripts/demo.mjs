@@ -2,7 +2,7 @@
 // builds, starts Tsela with made-up patients and says what to try. Stays until Ctrl-C; --once stops after printing.
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fail, ready, root, run } from './ready.mjs';
 
@@ -17,12 +17,12 @@ const { values: options } = parseArgs({
 
 /** The port where it is free, else a free one. */
 const freePort = wanted =>
-  new Promise(resolve => {
+  new Promise(found => {
     const probe = createServer();
-    probe.once('error', () => resolve(freePort(0)));
+    probe.once('error', () => found(freePort(0)));
     probe.listen(wanted, '127.0.0.1', () => {
       const { port } = probe.address();
-      probe.close(() => resolve(port));
+      probe.close(() => found(port));
     });
   });
 
@@ -78,16 +78,24 @@ async function untilReady() {
   while (Date.now() < deadline && !isStopping) {
     const response = await fetch(`${origin}/health/ready`).catch(() => undefined);
     if (response?.ok) return;
-    await new Promise(resolve => setTimeout(resolve, 50));
+    await new Promise(done => setTimeout(done, 50));
   }
   stop();
   fail('The server did not become ready within two minutes.');
 }
 
-/** Addresses, logins, and requests that have an answer here. */
+/** Addresses, logins, and requests; each of them was answered before it is shown. */
 async function say() {
-  const { entry = [] } = await (await fetch(`${fhir}/Patient?_count=1`)).json();
+  const { entry = [], total } = await answered(`${fhir}/Patient?_count=1&_total=accurate`);
+  const requests = [`${fhir}/Patient?_count=3&_pretty=true`];
   const patient = entry[0]?.resource;
+  if (patient !== undefined) {
+    const family = patient.name?.[0]?.family;
+    requests.push(`${fhir}/Patient/${patient.id}?_pretty=true`);
+    if (family) requests.push(`${fhir}/Patient?family=${encodeURIComponent(family)}&_pretty=true`);
+    requests.push(`${fhir}/Observation?patient=Patient/${patient.id}&_sort=-date&_count=5&_pretty=true`);
+  }
+  for (const request of requests) await answered(request);
   const lines = [
     '',
     `  FHIR base    ${fhir}`,
@@ -95,26 +103,21 @@ async function say() {
     `  Health       ${origin}/health/ready`,
     `  Metrics      ${origin}/metrics`,
     '  Login        none yet: open mode answers everyone on this machine, and nobody else',
-    `  Data         ${process.env.MONGODB_URL ? 'MongoDB' : join(root, options.data)}`,
+    `  Data         ${total} patients in ${process.env.MONGODB_URL ? 'MongoDB' : resolve(root, options.data)}`,
     '',
     '  Try:',
-    `    curl '${fhir}/Patient?_count=3&_pretty=true'`,
-  ];
-  if (patient !== undefined) {
-    lines.push(`    curl '${fhir}/Patient/${patient.id}?_pretty=true'`);
-    if (patient.name?.[0]?.family)
-      lines.push(
-        `    curl '${fhir}/Patient?family=${encodeURIComponent(patient.name[0].family)}&_pretty=true'`,
-      );
-    lines.push(
-      `    curl '${fhir}/Observation?patient=Patient/${patient.id}&_sort=-date&_count=5&_pretty=true'`,
-    );
-  }
-  lines.push(
+    ...requests.map(request => `    curl '${request}'`),
     `    curl -X POST '${fhir}/Patient' -H 'Content-Type: application/fhir+json' \\`,
     `      -d '{"resourceType":"Patient","name":[{"family":"Nthako"}],"birthDate":"1990-05-01"}'`,
     '',
     ...(options.once ? [] : ['  Ctrl-C stops it.', '']),
-  );
+  ];
   console.log(lines.join('\n'));
+}
+
+async function answered(url) {
+  const response = await fetch(url);
+  if (response.ok) return response.json();
+  stop();
+  return fail(`${url} was answered ${response.status}: ${await response.text()}`);
 }

@@ -1,5 +1,6 @@
 // Log lines: one JSON object each, on standard output, written in the background. They never hold patient data: no
 // query values, no bodies, no names; whoever logs an error logs its code and cause, not the request.
+import { openSync } from 'node:fs';
 import pino from 'pino';
 import type { Config } from '../config.js';
 
@@ -18,7 +19,8 @@ export interface Log {
 /** @param destination a file descriptor or a path; standard output where absent. */
 export function createLog(config: Pick<Config, 'logLevel'>, destination: number | string = 1): Log {
   // Buffered, since a synchronous write per request would be the dearest part of a read; at most 200 ms of lines wait.
-  const stream = pino.destination({ dest: destination, sync: false, minLength: 8192, periodicFlush: 200 });
+  const dest = typeof destination === 'string' ? openSync(destination, 'a') : destination;
+  const stream = pino.destination({ dest, sync: false, minLength: 8192, periodicFlush: 200 });
   const log = pino(
     {
       level: config.logLevel,
