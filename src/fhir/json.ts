@@ -70,7 +70,8 @@ export function writeJson(value: Json, indent?: number): string {
 /** @throws FhirError `invalid-json` naming what is wrong, with line and column or the path of a repeated key. */
 export function parseJson(input: string | Uint8Array): Json {
   const text = typeof input === 'string' ? input : decode(input);
-  if (mayNestDeeper(text, maxDepth)) return parseCarefully(text);
+  const bytes = typeof input === 'string' ? Buffer.from(input) : input;
+  if (mayNestDeeper(bytes, maxDepth)) return parseCarefully(text);
   let value: Json;
   try {
     value = JSON.parse(text) as Json;
@@ -98,13 +99,13 @@ function decode(bytes: Uint8Array): string {
 }
 
 /** Counts brackets without regard to strings: true may be wrong, false is right. */
-function mayNestDeeper(text: string, limit: number): boolean {
+function mayNestDeeper(bytes: Uint8Array, limit: number): boolean {
   let depth = 0;
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i);
-    if (c === 123 || c === 91) {
+  for (let i = 0; i < bytes.length; i++) {
+    const c = bytes[i]! | 32; // makes [ and ] the same as { and }
+    if (c === 123) {
       if (++depth > limit) return true;
-    } else if ((c === 125 || c === 93) && depth > 0) depth--;
+    } else if (c === 125 && depth > 0) depth--;
   }
   return false;
 }
@@ -200,13 +201,13 @@ function parseCarefully(text: string): Json {
       if (blank() !== 34) fail('Expected a property name in double quotes');
       const name = string();
       if (Object.hasOwn(result, name)) {
-        const place = pathText([...path, name]);
+        const place = pathText([...path, name]).slice(0, 200);
         // As FHIRPath the place starts with the type, where that was read before.
         const expression =
           typeof root?.['resourceType'] === 'string' ? `${root['resourceType']}.${place}` : place;
         throw new FhirError('invalid-json', `The property ${place} appears twice.`, { expression });
       }
-      if (blank() !== 58) fail(`Expected ":" after ${JSON.stringify(name)}`);
+      if (blank() !== 58) fail(`Expected ":" after ${JSON.stringify(name.slice(0, 200))}`);
       at++;
       deeper(name);
       const child = value();
