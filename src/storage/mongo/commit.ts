@@ -232,13 +232,19 @@ async function commitSurely(session: ClientSession, numbers: LogNumbers, until: 
       return;
     } catch (error) {
       if (!(error instanceof MongoError)) throw error;
-      // Whatever goes wrong from here, the server may have committed: the log rows tell.
+      // Unless the server says that it did not, it may have committed: in the end the log rows tell.
       numbers.doubtful = !error.hasErrorLabel('TransientTransactionError');
-      if (!error.hasErrorLabel('UnknownTransactionCommitResult') || performance.now() > until) throw error;
+      if (!answerIsUnknown(error) || performance.now() > until) throw error;
       await wait(50);
     }
   }
 }
+
+/** The driver does not label its failure to find the server again. */
+const answerIsUnknown = (error: MongoError): boolean =>
+  error.hasErrorLabel('UnknownTransactionCommitResult') ||
+  error instanceof MongoNetworkError ||
+  error instanceof MongoServerSelectionError;
 
 /** The log numbers of a commit: taken as late as can be, kept for further runs, and voided if they come to nothing. */
 class LogNumbers {

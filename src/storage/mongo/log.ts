@@ -33,9 +33,11 @@ export async function takeNumbers(layout: Layout, counter: Counter['_id'], count
 export async function voidNumbers(layout: Layout, numbers: readonly number[]): Promise<readonly number[]> {
   if (numbers.length === 0) return [];
   try {
+    // Bounded, because a transaction in doubt may hold these numbers for as long as it lives.
+    const options = { ordered: false, maxTimeMS: 5_000 };
     await layout.log.insertMany(
       numbers.map(_id => ({ _id })),
-      { ordered: false },
+      options,
     );
     return [];
   } catch (error) {
