@@ -6,9 +6,9 @@ import { access, open, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config.js';
 import type { System } from '../system.js';
-import { Problem, sentenceOf } from './problem.js';
+import { sentenceOf } from './problem.js';
 import { grouped } from './progress.js';
-import { configOf, type DataOptions } from './target.js';
+import { configOf, storeOf, type DataOptions } from './target.js';
 
 export interface DoctorOptions extends DataOptions {
   readonly full?: boolean;
@@ -26,7 +26,7 @@ const warn = (says: string, mend: string): Finding => ({ state: 'warn', says, me
 const bad = (says: string, mend: string): Finding => ({ state: 'bad', says, mend });
 
 /** Resources whose index is compared without --full. */
-const sampleSize = 2000;
+const sampleSize = 20_000;
 /** Discrepancies told before the rest is left out. */
 const discrepanciesTold = 10;
 const megabyte = 1024 * 1024;
@@ -68,7 +68,7 @@ async function* findings(options: DoctorOptions): AsyncGenerator<Finding> {
     const folder = await dataFolder(config.data);
     yield* folder;
     if (folder.some(finding => finding.state === 'bad')) return;
-    if (!existsSync(join(config.data, 'tsela.sqlite'))) {
+    if (!existsSync(storeOf(config))) {
       yield ok('There is no data yet; the first start makes it.');
       return;
     }
@@ -140,7 +140,11 @@ async function* store(config: Config, full: boolean): AsyncGenerator<Finding> {
       failure: error => notices.push(sentenceOf(error)),
     });
   } catch (error) {
-    yield bad(`The store cannot be opened: ${sentenceOf(error)}`, howToOpen(config));
+    const isBusy =
+      error instanceof Error && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'SQLITE_BUSY';
+    yield isBusy
+      ? warn(sentenceOf(error), 'Its content is checked when no server runs on it.')
+      : bad(`The store cannot be opened: ${sentenceOf(error)}`, howToOpen(config));
     return;
   }
   try {
@@ -182,33 +186,34 @@ async function* newest({ store }: System): AsyncGenerator<Finding> {
     : ok(`The newest record is of ${when}.`);
 }
 
-/** Ends a check that has seen enough. */
+/** Thrown into a check that has seen enough. */
 class Enough extends Error {}
 
 async function* index({ store, rowsOf }: System, full: boolean): AsyncGenerator<Finding> {
   let seen = 0;
+  let isEnough = false;
   let wrong = 0;
+  const limited: typeof rowsOf = version => {
+    isEnough = !full && seen >= sampleSize;
+    if (isEnough) throw new Enough();
+    seen++;
+    return rowsOf(version);
+  };
   try {
-    const limited: typeof rowsOf = version => {
-      if (!full && seen >= sampleSize) throw new Enough();
-      seen++;
-      return rowsOf(version);
-    };
     for await (const sentence of store.check(limited)) {
-      if (++wrong > discrepanciesTold) break;
+      // A store may take the throw for a discrepancy of that resource.
+      if (isEnough || ++wrong > discrepanciesTold) break;
       yield bad(sentence, 'Stop the server and run: tsela reindex.');
     }
   } catch (error) {
-    if (!(error instanceof Enough))
-      throw new Problem(`the check of its index broke off: ${sentenceOf(error)}`, undefined, {
-        cause: error,
-      });
+    if (!(error instanceof Enough)) throw error;
   }
-  const share = full ? 'all' : `the first ${grouped(seen)}`;
   if (wrong > discrepanciesTold)
     yield bad('There are more discrepancies.', 'Stop the server and run: tsela reindex.');
-  else if (wrong === 0)
-    yield ok(
-      `The index agrees with the content of ${share} resources${full ? '' : ' (--full compares all)'}.`,
-    );
+  else if (wrong === 0) {
+    const share = isEnough
+      ? `the first ${grouped(seen)} resources; --full compares all`
+      : `all ${grouped(seen)} resources`;
+    yield ok(`The index agrees with the content of ${share}.`);
+  }
 }

@@ -26,7 +26,7 @@ interface Exported {
 const pageSize = 500;
 
 export async function exportResources(options: ExportOptions): Promise<number> {
-  oneTarget(options);
+  await oneTarget(options);
   await mkdir(options.out, { recursive: true });
   const progress = showProgress({ noun: 'resources', totalBytes: undefined, quiet: options.quiet ?? false });
   let counts: ReadonlyMap<string, number>;
@@ -46,7 +46,7 @@ export async function exportResources(options: ExportOptions): Promise<number> {
 }
 
 async function fromStore(options: ExportOptions, progress: Progress): Promise<ReadonlyMap<string, number>> {
-  const { system } = await openSystem(options);
+  const { system } = await openSystem(options, { mustExist: true });
   try {
     const { resourceTypes } = await import('../fhir/definitions.js');
     const unknown = options.type?.find(type => !resourceTypes().has(type));
@@ -83,7 +83,7 @@ async function typesOf(sender: Sender): Promise<string[]> {
   return arrayOf(rest?.['resource'])
     .filter(resource => arrayOf(resource['interaction']).some(({ code }) => code === 'search-type'))
     .map(resource => resource['type'])
-    .filter(type => typeof type === 'string');
+    .filter(type => typeof type === 'string' && /^[A-Za-z]+$/.test(type)) as string[];
 }
 
 async function* pages(sender: Sender, type: string): AsyncGenerator<Exported> {
@@ -156,8 +156,7 @@ async function writeAll(
       if (broken) throw broken;
       file.count++;
       progress.tally.done++;
-      if (!file.stream.write(`${text}\n`))
-        await Promise.race([once(file.stream, 'drain'), once(file.stream, 'close')]);
+      if (!file.stream.write(`${text}\n`)) await drained(file.stream);
     }
     for (const { stream } of files.values()) {
       stream.end();
@@ -176,3 +175,13 @@ async function writeAll(
   }
   return new Map([...files].map(([type, { count }]) => [type, count]));
 }
+
+/** Resolves when the stream takes more, or has ended in an error. */
+const drained = (stream: WriteStream): Promise<void> =>
+  new Promise(resolve => {
+    const settle = (): void => {
+      stream.off('drain', settle).off('close', settle);
+      resolve();
+    };
+    stream.on('drain', settle).on('close', settle);
+  });

@@ -6,7 +6,7 @@ import { openSystem, type DataOptions } from './target.js';
 
 /** Makes every index row anew from the stored resources. */
 export async function reindex(options: DataOptions & { readonly quiet?: boolean }): Promise<number> {
-  const { system } = await openSystem(options);
+  const { system } = await openSystem(options, { mustExist: true });
   const progress = showProgress({ noun: 'resources', totalBytes: undefined, quiet: options.quiet ?? false });
   try {
     const count = await system.store.reindex(system.rowsOf, done => {
@@ -23,11 +23,11 @@ export async function reindex(options: DataOptions & { readonly quiet?: boolean 
   }
 }
 
-/** A consistent copy of the embedded store in a new file; a server may go on writing meanwhile. */
+/** A consistent copy of the embedded store in a new file. */
 export async function backup(path: string, options: DataOptions): Promise<number> {
   if (existsSync(path))
     throw new Problem(`${path} exists already.`, 'A backup never overwrites: give a new name.');
-  const { system } = await openSystem(options);
+  const { system } = await openSystem(options, { mustExist: true });
   try {
     const { capabilities } = system.store;
     if (!capabilities.onlineBackup) {

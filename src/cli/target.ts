@@ -1,4 +1,6 @@
 // Where a command works: on a running server by its address, or on the data of a stopped one in this process.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Config } from '../config.js';
 import type { System } from '../system.js';
 import type { Sender } from './load/sender.js';
@@ -25,11 +27,24 @@ export async function configOf({ data, mongodbUrl }: DataOptions): Promise<Confi
   });
 }
 
-/** The whole system without a port. Its store belongs to this process until `close`. */
+/**
+ * The whole system without a port. Its store belongs to this process until `close`.
+ * @throws Problem where `mustExist` and there is no embedded store yet
+ */
 export async function openSystem(
   options: DataOptions,
-): Promise<{ system: System; config: Config; base: string }> {
+  { mustExist = false } = {},
+): Promise<{ system: System; base: string }> {
   const config = await configOf(options);
+  if (mustExist && config.mongoUrl === undefined && !existsSync(storeOf(config))) {
+    throw new Problem(
+      `There is no store in ${config.data}.`,
+      'Give the folder the server was started with: --data FOLDER.',
+    );
+  }
+  if (options.data !== undefined && config.mongoUrl !== undefined) {
+    process.stderr.write(`MONGODB_URL is set: the store is MongoDB, not the one in ${options.data}.\n`);
+  }
   const { originOf } = await import('../config.js');
   const { createSystem } = await import('../system.js');
   const base = `${originOf(config)}/fhir`;
@@ -37,11 +52,15 @@ export async function openSystem(
     info: message => process.stderr.write(`${message}\n`),
     failure: error => process.stderr.write(`${sentenceOf(error)}\n`),
   });
-  return { system, config, base };
+  return { system, base };
 }
 
+/** The file of the embedded store. */
+export const storeOf = (config: Config): string => join(config.data, 'tsela.sqlite');
+
 /** @throws Problem where the options name no target, or two. */
-export function oneTarget({ url, data, mongodbUrl }: TargetOptions): void {
+export async function oneTarget(options: TargetOptions): Promise<void> {
+  const { url, data, mongodbUrl } = options;
   const isHere = data !== undefined || mongodbUrl !== undefined;
   if (url !== undefined && isHere) {
     throw new Problem(
@@ -49,7 +68,7 @@ export function oneTarget({ url, data, mongodbUrl }: TargetOptions): void {
       'Give --url for a running server, --data for a stopped one.',
     );
   }
-  if (url === undefined && !isHere) {
+  if (url === undefined && !isHere && (await configOf(options)).mongoUrl === undefined) {
     throw new Problem(
       'Which server? Give --url or --data.',
       'For example --url http://127.0.0.1:8080/fhir for a running server, or --data ./data for a stopped one.',
@@ -59,7 +78,7 @@ export function oneTarget({ url, data, mongodbUrl }: TargetOptions): void {
 
 /** @throws Problem where the options contradict each other or no server answers. */
 export async function openTarget(options: TargetOptions, connections: number): Promise<Sender> {
-  oneTarget(options);
+  await oneTarget(options);
   if (options.url !== undefined)
     return greeted(overHttp(options.url, headersOf(options.header), connections));
   const { system, base } = await openSystem(options);

@@ -1,0 +1,258 @@
+// The command line and the server together, each a process of its own: what is loaded is there once, whoever is killed.
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { MongoClient } from 'mongodb';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { defaultToday, sampleLines } from '../../src/cli/sample/generate.js';
+import { begin, tsela, type Running } from './cli.js';
+
+const synthea = join(import.meta.dirname, '../../../shared/data/synthea');
+const mongoUrl = process.env['MONGODB_URL'];
+
+let folder: string;
+let env: Record<string, string>;
+const begun: Running[] = [];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tsela-e2e-'));
+  env = { TSELA_LOG_LEVEL: 'error' };
+});
+afterEach(async () => {
+  for (const each of begun.splice(0)) {
+    each.process.kill('SIGKILL');
+    await each.ended;
+  }
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const freePort = (): Promise<number> =>
+  new Promise(resolve => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as AddressInfo;
+      probe.close(() => resolve(port));
+    });
+  });
+
+const launch = (args: readonly string[]): Running => {
+  const running = begin(args, { env });
+  begun.push(running);
+  return running;
+};
+
+interface Server extends Running {
+  readonly url: string;
+}
+async function serve(port = 0): Promise<Server> {
+  const running = launch(['start', '--open', '--port', String(port), '--data', join(folder, 'data')]);
+  const said = await running.says('Ctrl-C');
+  return { ...running, url: /FHIR base\s+(\S+)/.exec(said)![1]! };
+}
+
+async function total(url: string, type: string): Promise<number> {
+  const response = await fetch(`${url}/${type}?_summary=count`);
+  return ((await response.json()) as { total: number }).total;
+}
+async function totals(url: string, types: Iterable<string>): Promise<Map<string, number>> {
+  const found = new Map<string, number>();
+  for (const type of types) found.set(type, await total(url, type));
+  return found;
+}
+/** Resolves once the server holds so many. */
+async function holds(url: string, type: string, least: number): Promise<void> {
+  while ((await total(url, type)) < least) await new Promise(resolve => setTimeout(resolve, 5));
+}
+
+function countByType(types: Iterable<string>): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const type of types) counts.set(type, (counts.get(type) ?? 0) + 1);
+  return counts;
+}
+
+const sampleOf = (patients: number): string[] => [...sampleLines({ patients, seed: 1, today: defaultToday })];
+const typesIn = (lines: readonly string[]): string[] =>
+  lines.map(line => (JSON.parse(line) as { resourceType: string }).resourceType);
+
+describe.skipIf(!existsSync(synthea))('Synthea (skipped where ../shared/data is absent)', () => {
+  interface Bundle {
+    readonly entry: readonly { readonly resource: { readonly resourceType: string } }[];
+  }
+  const posted = (): Map<string, number> =>
+    countByType(
+      readdirSync(synthea).flatMap(name => {
+        const { entry } = JSON.parse(gunzipSync(readFileSync(join(synthea, name))).toString()) as Bundle;
+        return entry.map(one => one.resource.resourceType);
+      }),
+    );
+
+  test('every entry of the 46 bundles is there once, also after loading them again', async () => {
+    const { url } = await serve();
+    const expected = posted();
+    for (let run = 0; run < 2; run++) {
+      const { code, out } = await tsela(['load', synthea, '--url', url]);
+      expect(out).toContain('Loaded 10,647 resources from 46 sources');
+      expect(out).toContain('0 failed');
+      expect(code).toBe(0);
+      expect(await totals(url, expected.keys())).toEqual(expected);
+    }
+  });
+
+  test('killing the server and the loader in the middle doubles and loses nothing', async () => {
+    const port = await freePort();
+    let server = await serve(port);
+    const first = launch(['load', synthea, '--url', server.url]);
+    await holds(server.url, 'Patient', 5);
+    server.process.kill('SIGKILL');
+    await server.ended;
+    server = await serve(port); // the loader is still trying
+    await holds(server.url, 'Patient', 20);
+    first.process.kill('SIGKILL');
+    await first.ended;
+
+    const { code, out } = await tsela(['load', synthea, '--url', server.url]);
+    expect(out).toContain('Loaded 10,647 resources from 46 sources');
+    expect(code).toBe(0);
+    const expected = posted();
+    expect(await totals(server.url, expected.keys())).toEqual(expected);
+  });
+});
+
+/** What holds on either store. */
+function sampleIsKept(): void {
+  test('the sample survives a killed server, and comes out as it went in', async () => {
+    const port = await freePort();
+    const lines = sampleOf(8);
+    let server = await serve(port);
+    const loading = launch(['sample', '--patients', '8', '--url', server.url]);
+    await holds(server.url, 'Practitioner', 1);
+    server.process.kill('SIGKILL');
+    await server.ended;
+    server = await serve(port);
+    expect(await loading.ended).toMatchObject({ code: 0 });
+    expect(await totals(server.url, new Set(typesIn(lines)))).toEqual(countByType(typesIn(lines)));
+
+    const out = join(folder, 'export');
+    expect((await tsela(['export', '--url', server.url, '--out', out], { env })).code).toBe(0);
+    const exported = readdirSync(out).flatMap(name =>
+      readFileSync(join(out, name), 'utf8').trim().split('\n'),
+    );
+    const withoutMeta = (line: string): string => {
+      const { meta, ...rest } = JSON.parse(line) as Record<string, unknown>;
+      expect(meta).toMatchObject({ versionId: '1' });
+      return JSON.stringify(rest);
+    };
+    const plain = (list: string[]): string[] => list.map(line => JSON.stringify(JSON.parse(line))).sort();
+    expect(exported.map(withoutMeta).sort()).toEqual(plain(lines));
+  });
+
+  test('loading without a server, export and doctor agree with a server on the same data', async () => {
+    const data = ['--data', join(folder, 'data')];
+    const lines = sampleOf(3);
+    const loaded = await tsela(['sample', '--patients', '3', ...data], { env });
+    expect(loaded.out).toContain(`Loaded ${lines.length.toLocaleString('en')} resources`);
+    expect(loaded.code).toBe(0);
+
+    const doctor = await tsela(['doctor', '--full', ...data], { env });
+    expect(doctor.out).toContain(
+      `The index agrees with the content of all ${lines.length.toLocaleString('en')} resources.`,
+    );
+    expect(doctor).toMatchObject({ code: 0, err: '' });
+
+    const reindex = await tsela(['reindex', ...data], { env });
+    expect(reindex.out).toBe(`Made the index of ${lines.length.toLocaleString('en')} resources anew.\n`);
+
+    const out = join(folder, 'export');
+    const { code, out: told } = await tsela(['export', '--type', 'Patient', '--out', out, ...data], { env });
+    expect(code).toBe(0);
+    expect(told).toContain('3  resources in 1 file');
+    expect(readdirSync(out)).toEqual(['Patient.ndjson']);
+
+    // Known by its keys from the other side, too.
+    const { url } = await serve();
+    expect((await tsela(['sample', '--patients', '3', '--url', url])).code).toBe(0);
+    expect(await totals(url, new Set(typesIn(lines)))).toEqual(countByType(typesIn(lines)));
+    const read = (await (await fetch(`${url}/Patient/patient-0001`)).json()) as { meta: unknown };
+    expect(read.meta).toMatchObject({ versionId: '1' });
+  });
+}
+
+describe('on SQLite', () => {
+  sampleIsKept();
+
+  test('a backup is a store of its own', async () => {
+    const data = join(folder, 'data');
+    expect((await tsela(['sample', '--patients', '2', '--data', data])).code).toBe(0);
+    expect((await tsela(['backup', join(folder, 'copy'), '--data', data])).code).toBe(0);
+    const again = await tsela(['backup', join(folder, 'copy'), '--data', data]);
+    expect(again).toMatchObject({ code: 1 });
+    expect(again.err).toContain('exists already');
+    expect(readFileSync(join(folder, 'copy')).subarray(0, 15).toString()).toBe('SQLite format 3');
+  });
+
+  test('doctor warns of a running server, and commands that need the store for themselves are refused', async () => {
+    await serve();
+    const data = ['--data', join(folder, 'data')];
+    const doctor = await tsela(['doctor', ...data]);
+    expect(doctor.out).toMatch(/warn {2}The store .* is in use by another Tsela/);
+    expect(doctor.code).toBe(0);
+    const { code, err } = await tsela(['reindex', ...data]);
+    expect(err).toContain('is in use by another Tsela');
+    expect(code).toBe(1);
+  });
+
+  test.each(['export', 'reindex', 'backup'])('%s makes no store where there is none', async command => {
+    const data = join(folder, 'nothing');
+    const { code, err } = await tsela([
+      command,
+      ...(command === 'backup' ? [join(folder, 'copy')] : []),
+      '--data',
+      data,
+    ]);
+    expect(code).toBe(1);
+    expect(err).toContain(`There is no store in ${data}.`);
+    expect(existsSync(data)).toBe(false);
+  });
+
+  test('doctor tells every setting that cannot be used', async () => {
+    const { code, out } = await tsela(['doctor'], {
+      env: { TSELA_PORT: 'eighty', TSELA_ZONE: 'Nowhere', TSELA_DATTA: 'x' },
+    });
+    expect(code).toBe(1);
+    for (const told of ['TSELA_PORT', 'TSELA_ZONE']) expect(out).toContain(told);
+    expect((await tsela(['doctor', '--data', folder], { env: { TSELA_DATTA: 'x' } })).out).toContain(
+      'TSELA_DATTA looks like a setting and is none.',
+    );
+  });
+
+  test('a failure of the gate is told with file, line and element', async () => {
+    const { url } = await serve();
+    const lines = sampleOf(1).map(line => line.replace(/"birthDate":"[^"]*"/, '"birthDate":"yesterday"'));
+    const { code, err, out } = await tsela(['load', '-', '--url', url], { input: lines.join('\n') });
+    expect(code).toBe(1);
+    expect(err).toMatch(/standard input, line \d+ \(Patient\/patient-0001\): 400 .*birthDate/);
+    expect(out).toContain(`Loaded ${lines.length - 1} resources`);
+  });
+});
+
+describe.skipIf(mongoUrl === undefined)('on MongoDB (skipped where MONGODB_URL is not set)', () => {
+  const database = `tsela_cli_${process.pid}`;
+  const drop = async (): Promise<void> => {
+    const client = await MongoClient.connect(mongoUrl ?? '');
+    await client.db(database).dropDatabase();
+    await client.close();
+  };
+  beforeEach(async () => {
+    env = { ...env, MONGODB_URL: mongoUrl ?? '', TSELA_MONGODB_DATABASE: database };
+    await drop();
+  });
+  afterEach(drop);
+  sampleIsKept();
+
+  test('doctor tells a database that cannot be reached', async () => {
+    const { code, out } = await tsela(['doctor', '--mongodb-url', 'mongodb://127.0.0.1:1/']);
+    expect(code).toBe(1);
+    expect(out).toContain('The store cannot be opened');
+    expect(out).toContain('MONGODB_URL');
+  });
+});
