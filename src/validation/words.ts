@@ -13,13 +13,14 @@ const listed = (words: readonly string[], last = 'or'): string =>
   words.length < 2 ? words.join() : `${words.slice(0, -1).join(', ')} ${last} ${words[words.length - 1]!}`;
 
 const short = (text: string): string => (text.length <= 60 ? text : `${text.slice(0, 57)}...`);
+const quoted = (text: string): string => short(JSON.stringify(text.slice(0, 80)));
 
 /** The value so that a client finds it again in its own body, shortened. */
 export function shown(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
   if (isNumber(value)) return short(lexemeOf(value));
   if (typeof value === 'object' && value !== null) return 'an object';
-  return typeof value === 'string' ? short(JSON.stringify(value)) : String(value);
+  return typeof value === 'string' ? quoted(value) : String(value);
 }
 
 const didYouMean = (word: string, accepted: Iterable<string>): string | undefined => {
@@ -46,7 +47,7 @@ export function notInValueSet(value: string, { enum: codes = [], valueSet = '' }
 }
 
 export function unknownElement(name: string, { properties = {}, choices = {} }: Schema): string {
-  const refused = `there is no element ${short(JSON.stringify(name))} here`;
+  const refused = `there is no element ${quoted(name)} here`;
   for (const [stem, { types }] of Object.entries(choices)) {
     const looksLikeVariant =
       name === stem || (name.startsWith(stem) && /^[A-Z]/.test(name.slice(stem.length)));
