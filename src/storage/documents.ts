@@ -26,7 +26,10 @@ export interface Documents {
   /** Whether there was one; with `expected`, only that revision. */
   delete(collection: string, key: string, expected?: number): Promise<boolean>;
   /** Unexpired documents of a collection whose key starts with the prefix, by key, at most `limit` after `after`. */
-  list(collection: string, options?: { prefix?: string; after?: string; limit?: number }): Promise<readonly Document[]>;
+  list(
+    collection: string,
+    options?: { prefix?: string; after?: string; limit?: number },
+  ): Promise<readonly Document[]>;
   /** Removes what has expired; answers how many. */
   sweep(): Promise<number>;
   close(): Promise<void>;
