@@ -24,6 +24,9 @@ const navigation: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
+/** Characters a client's expression may have: the engine's parser takes time that grows with more than their square. */
+const longest = 500;
+
 /**
  * @param base what the expression is relative to where that is not a resource: `Observation.component`.
  * @returns a function that answers the JSON values the expression selects or computes.
@@ -34,23 +37,38 @@ export function compileFhirPath(expression: string, base?: string): (value: Json
   return value => nodes(value).map(node => node.value);
 }
 
+type Nodes = (value: JsonObject) => FhirPathNode[];
+const compiled = new Map<string, Nodes>();
+
 /** As compileFhirPath, with type and place of each. `from: 'client'` refuses all but navigation. */
 export function compileFhirPathNodes(
   expression: string,
   { base, from }: { base?: string; from?: 'client' } = {},
-): (value: JsonObject) => FhirPathNode[] {
+): Nodes {
+  const key = JSON.stringify([expression, base, from]);
+  let nodes = compiled.get(key);
+  if (nodes === undefined) {
+    nodes = compile(expression, base, from);
+    if (compiled.size >= 1000) compiled.clear();
+    compiled.set(key, nodes);
+  }
+  return nodes;
+}
+
+function compile(expression: string, base: string | undefined, from: 'client' | undefined): Nodes {
   const { fhirpath, model } = engine();
-  // Narrative.div is named like an operator; FHIR's own pages write it without the backticks FHIRPath asks for.
-  const text = expression.replace(/'(?:\\.|[^'\\])*'|\.div\b/g, part => (part === '.div' ? '.`div`' : part));
   const refuse = (why: string, reason?: unknown): never => {
     // The engine's errors carry its whole parser; only the text of what it could not read may reach a log.
     const cause = reason instanceof Error ? new Error(reason.message) : undefined;
     throw new FhirError('value', `The FHIRPath "${expression.slice(0, 200)}" ${why}.`, { cause });
   };
+  if (from === 'client' && expression.length > longest) return refuse('is too long');
+  // Narrative.div is named like an operator; FHIR's own pages write it without the backticks FHIRPath asks for.
+  const text = expression.replace(/'(?:\\.|[^'\\])*'|\.div\b/g, part => (part === '.div' ? '.`div`' : part));
   let run: Evaluate;
   try {
     if (from === 'client') {
-      const foreign = text.length > 1000 ? 'so much text' : notNavigation(fhirpath.parse(text));
+      const foreign = notNavigation(fhirpath.parse(text));
       if (foreign !== undefined) refuse(`uses ${foreign}, which is not allowed here`);
     }
     run = fhirpath.compile(base === undefined ? text : { base, expression: text }, model, {

@@ -166,7 +166,7 @@ class Walk implements Place {
 
   links(div: string): string {
     if (!div.includes('href') && !div.includes('src')) return div;
-    return div.replace(/<[a-zA-Z][^>]*>/g, tag =>
+    return div.replace(/<[a-zA-Z][^<>]*>/g, tag =>
       tag.replace(
         /(\s(?:href|src)\s*=\s*)(?:"([^"]*)"|'([^']*)')/g,
         (whole, before: string, double?: string, single?: string) => {

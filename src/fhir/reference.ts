@@ -92,21 +92,23 @@ export function localReferences(resource: Resource, bases: readonly string[]): R
   return [...found.values()];
 }
 
+const issueLimit = 20;
+
 /**
  * Checks that no reference names a type its element does not allow. What does not tell its type is let pass.
- * @throws FhirError `invalid-reference` with an issue for each that does.
+ * @throws FhirError `invalid-reference` with an issue for each that does, up to twenty.
  */
 export function checkReferences(resource: Resource): void {
   const issues: Issue[] = [];
   const check: Exchange = (text, kind, { targets, container, expression }) => {
-    if (kind !== 'reference' || targets === undefined) return undefined;
+    if (kind !== 'reference' || targets === undefined || issues.length === issueLimit) return undefined;
     const type = typeNamedBy(text, container);
     if (type === undefined || targets.has(type)) return undefined;
     const place = expression();
     issues.push({
       severity: 'error',
       code: 'invalid',
-      text: `${place} refers to a ${type}, "${text}"; it may refer to ${list([...targets])}.`,
+      text: `${place} refers to a ${type}, "${text.slice(0, 200)}"; it may refer to ${list([...targets])}.`,
       expression: place,
     });
     return undefined;

@@ -31,13 +31,15 @@ export function sameJson(a: Json, b: Json, numbers: NumberComparison): boolean {
   );
 }
 
-/** One spelling per number: sign, digits without outer zeros, power of ten. */
+/** One spelling per number: sign, digits without outer zeros, power of ten. No pattern for the zeros: it could be made slow. */
 function canonical(lexeme: string): string {
   const [, sign, whole, fraction = '', exponent = '0'] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([-+]?\d+))?$/.exec(
     lexeme,
   )!;
-  const digits = (whole! + fraction).replace(/^0+/, '');
-  if (digits === '') return '0';
-  const short = digits.replace(/0+$/, '');
-  return `${sign}${short}e${BigInt(exponent) - BigInt(fraction.length) + BigInt(digits.length - short.length)}`;
+  const digits = whole! + fraction;
+  let [start, end] = [0, digits.length];
+  while (digits[start] === '0') start++;
+  while (end > start && digits[end - 1] === '0') end--;
+  if (start === end) return '0';
+  return `${sign}${digits.slice(start, end)}e${Number(exponent) - fraction.length + digits.length - end}`;
 }

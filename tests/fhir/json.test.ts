@@ -1,4 +1,6 @@
 // https://hl7.org/fhir/R4/json.html and RFC 8259, as far as a FHIR server must be stricter than JSON.parse.
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FhirError } from '../../src/errors.js';
@@ -359,4 +361,39 @@ describe('sameJson', () => {
     expect(same(a, b, 'value')).toBe(expected);
     expect(same(a, b, 'lexeme')).toBe(false);
   });
+});
+
+describe('text made to be slow', () => {
+  // Each takes hours with a pattern or an algorithm that is more than linear; the test would run into its time limit.
+  const long = 1_000_000;
+  it('is compared in linear time', () => {
+    const number = `1${'0'.repeat(long)}1`;
+    expect(sameJson(parseJson(number), parseJson(`${number}.0`), 'value')).toBe(true);
+    expect(sameJson(parseJson(`0.${number}`), parseJson(`0.${number}0`), 'value')).toBe(true);
+  });
+  it.each([
+    ['digits', '1'.repeat(long)],
+    ['an exponent', `1e${'1'.repeat(long)}`],
+    ['a string without end', `"${'\\\\'.repeat(long)}`],
+    ['blanks', `[${' '.repeat(long)}`],
+    ['repeated names', `{"${'a'.repeat(long)}":1,"${'a'.repeat(long)}":1}`],
+  ])('is read in linear time: %s', (_, text) => {
+    try {
+      expect(writeJson(parseJson(text))).toBe(text);
+    } catch (error) {
+      expect(error).toBeInstanceOf(FhirError);
+      expect((error as FhirError).message.length).toBeLessThan(300);
+    }
+  });
+});
+
+const decimals = fileURLToPath(
+  new URL('../../../shared/data/fhir-test-cases/r4/examples/observation-decimal.json', import.meta.url),
+);
+it.skipIf(!existsSync(decimals))(`keeps every number of HL7's decimal example (needs ${decimals})`, () => {
+  const text = readFileSync(decimals, 'utf8');
+  const numbers = (json: string): string[] =>
+    [...json.replace(/"(?:\\.|[^"\\])*"/g, '""').matchAll(/-?\d[-+.\deE]*/g)].map(([number]) => number);
+  expect(numbers(text)).toContain('1.000000000000000000E-245');
+  expect(numbers(writeJson(parseJson(text)))).toEqual(numbers(text));
 });

@@ -144,6 +144,15 @@ describe('rewriteReferences', () => {
     expect(rewritten['text']).toMatchObject({ div: '<div><a href="Patient?x&amp;y&quot;">x</a></div>' });
   });
 
+  it.each([
+    `${'<a'.repeat(500_000)} href`,
+    `<a${' href="'.repeat(500_001)}`,
+    `<a${' '.repeat(1_000_000)}href`,
+  ])('reads a narrative made to be slow in linear time', div => {
+    const page = resource({ resourceType: 'Patient', text: { status: 'generated', div } });
+    expect(rewriteReferences(page, () => undefined)).toBe(page);
+  });
+
   it.each<[string, JsonObject]>([
     [
       'a Bundle',

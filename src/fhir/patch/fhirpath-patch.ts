@@ -2,7 +2,7 @@
 // Surprising why: JSON keeps a primitive in two places (birthDate and _birthDate) and a choice under its type
 // (deceasedBoolean), so an element is set and removed by its definition, not by its name.
 import { FhirError } from '../../errors.js';
-import { compileFhirPathNodes, valueAt, type JsonPath } from '../fhirpath.js';
+import { compileFhirPathNodes, valueAt, type FhirPathNode, type JsonPath } from '../fhirpath.js';
 import { cloneJson, isObject, maxDepth, type Json, type JsonObject } from '../json.js';
 import type { Resource } from '../resource.js';
 import { fitElement, insertElement, moveElement, removeElement, setElement, type Fitted } from './element.js';
@@ -19,6 +19,9 @@ interface Operation {
 }
 type Refuse = (why: string) => never;
 
+/** Characters that the different paths of one patch may have, because reading them takes long. */
+const pathLimit = 10_000;
+
 /**
  * The resource after the operations, in order, all or none; the one given is left as it is. That its type and id are the
  * same, and that it is valid, is for the caller to check.
@@ -26,10 +29,18 @@ type Refuse = (why: string) => never;
  */
 export function fhirPathPatch(resource: Resource, parameters: JsonObject): Resource {
   const patched = cloneJson(resource) as Resource;
-  operationsIn(parameters).forEach((operation, index) => {
-    const place = `Operation ${index + 1} of the patch (${operation.type} at "${operation.path}")`;
+  const operations = operationsIn(parameters);
+  const text = [...new Set(operations.map(({ path }) => path))].reduce((sum, path) => sum + path.length, 0);
+  if (text > pathLimit) {
+    throw new FhirError(
+      'too-large',
+      `The paths of a patch may together have ${pathLimit} characters, not ${text}.`,
+    );
+  }
+  operations.forEach((operation, index) => {
+    const place = `Operation ${index + 1} of the patch (${operation.type} at "${operation.path.slice(0, 200)}")`;
     apply(patched, operation, why => {
-      throw new FhirError('business-rule', `${place} cannot be applied: ${why}.`);
+      throw new FhirError('business-rule', `${place} cannot be applied: ${why.slice(0, 200)}.`);
     });
   });
   return patched;
@@ -65,9 +76,8 @@ function apply(resource: Resource, operation: Operation, refuse: Refuse): void {
       return at === undefined ? setElement(holder, fitted) : insertElement(holder, fitted, at);
     }
     case 'delete': {
-      const found = compileFhirPathNodes(path, { from: 'client' })(resource);
-      if (found.length === 0) return; // R4: "if found"
-      remove(resource, one(resource, path, refuse), refuse);
+      const found = select(resource, path, refuse);
+      if (found.length > 0) remove(resource, single(found, refuse), refuse); // R4: "if found"
       return;
     }
     case 'move': {
@@ -81,15 +91,25 @@ function apply(resource: Resource, operation: Operation, refuse: Refuse): void {
   }
 }
 
-/** Where the one element that the path selects is. */
-function one(resource: Resource, path: string, refuse: Refuse): JsonPath {
-  const found = compileFhirPathNodes(path, { from: 'client' })(resource);
-  if (found.length !== 1)
-    return refuse(
-      found.length === 0 ? 'there is no such element' : `it selects ${found.length} elements, not one`,
-    );
+/** What the path selects. A path that is no navigation is malformed; one that stumbles over this resource does not apply. */
+function select(resource: Resource, path: string, refuse: Refuse): FhirPathNode[] {
+  const nodes = compileFhirPathNodes(path, { from: 'client' });
+  try {
+    return nodes(resource);
+  } catch {
+    return refuse('its path cannot be evaluated on this');
+  }
+}
+
+function single(found: readonly FhirPathNode[], refuse: Refuse): JsonPath {
+  if (found.length === 0) return refuse('there is no such element');
+  if (found.length > 1) return refuse(`it selects ${found.length} elements, not one`);
   return found[0]!.path ?? refuse('it does not select an element of the resource');
 }
+
+/** Where the one element that the path selects is. */
+const one = (resource: Resource, path: string, refuse: Refuse): JsonPath =>
+  single(select(resource, path, refuse), refuse);
 
 /** The list that a path such as `Patient.contact[0].telecom` names, which may still be without items. */
 function listOf(

@@ -32,7 +32,7 @@ export function jsonPatch(document: Json, patch: readonly Json[]): Json {
     const refuse = (why: string): never => {
       throw new FhirError(
         'business-rule',
-        `Operation ${index + 1} of the patch (${describe(operation)}) cannot be applied: ${why}.`,
+        `Operation ${index + 1} of the patch (${describe(operation)}) cannot be applied: ${why.slice(0, 200)}.`,
       );
     };
     switch (operation.op) {
@@ -70,7 +70,7 @@ function operationOf(json: Json, index: number): Operation {
       return malformed(`has no "${name}", a JSON Pointer such as "/name/0/family"`);
     if (text === '') return [];
     if (!text.startsWith('/') || /~(?![01])/.test(text))
-      return malformed(`has a "${name}" that is not a JSON Pointer: ${JSON.stringify(text)}`);
+      return malformed(`has a "${name}" that is not a JSON Pointer: ${JSON.stringify(text.slice(0, 200))}`);
     return text
       .slice(1)
       .split('/')
@@ -89,14 +89,14 @@ function operationOf(json: Json, index: number): Operation {
       return { op, from: pointer('from'), path: pointer('path') };
     default:
       return malformed(
-        `has the "op" ${JSON.stringify(op) ?? 'missing'}; it may be add, remove, replace, move, copy or test`,
+        `has the "op" ${(JSON.stringify(op) ?? 'missing').slice(0, 200)}; it may be add, remove, replace, move, copy or test`,
       );
   }
 }
 
 const pointerText = (path: readonly string[]): string =>
   path.map(step => `/${step.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
-const describe = ({ op, path }: Operation): string => `${op} "${pointerText(path)}"`;
+const describe = ({ op, path }: Operation): string => `${op} "${pointerText(path).slice(0, 200)}"`;
 
 type Refuse = (why: string) => never;
 

@@ -316,6 +316,7 @@ describe('refusals', () => {
     ],
     ['move from past the end', { type: 'move', path: 'Patient.name', source: 2, destination: 0 }],
     ['move to past the end', { type: 'move', path: 'Patient.name', source: 0, destination: 2 }],
+    ['what stumbles', { type: 'delete', path: 'Patient.name.single()' }],
     ['another type', { type: 'replace', path: 'Observation.status', value: { valueCode: 'final' } }],
   ])('%s does not apply: 422', (_, parts) => {
     const error = refusal(two, parts);
@@ -371,24 +372,32 @@ describe('refusals', () => {
     ['patterns, which may take for ever', "Patient.name.where(text.matches('(a+)+$'))"],
     ['variables', '%resource.name'],
     ['the environment', 'Patient.name.where(text = %`vs-x`)'],
-    ['very long text', `Patient${'.name'.repeat(300)}`],
+    ['very long text', `Patient${'.name'.repeat(100)}`],
   ])('a path may not use %s', (_, path) => {
     expect(refusal(two, { type: 'delete', path }).status).toBe(400);
   });
 
+  it('paths may not add up to more than is read quickly', () => {
+    const operations = Array.from({ length: 100 }, (_, i) => ({
+      type: 'delete',
+      path: `Patient.name[${i}]${'.x'.repeat(100)}`,
+    }));
+    expect(refusal(two, ...operations).status).toBe(413);
+    expect(run(two, ...operations.map(({ type }) => ({ type, path: operations[0]!.path })))).toBe(two);
+  });
   it('nesting without end is refused', () => {
     const extension = (depth: number): JsonObject =>
       depth === 0 ? { url: 'x' } : { url: 'x', extension: [extension(depth - 1)] };
     const deep = {
       type: 'add',
-      path: `Patient.extension[0]${'.extension[0]'.repeat(60)}`,
+      path: `Patient.extension[0]${'.extension[0]'.repeat(30)}`,
       name: 'extension',
-      value: { valueExtension: extension(60) },
+      value: { valueExtension: extension(90) },
     };
     expect(
       refusal(
         patient('"id":"1"'),
-        { type: 'add', path: 'Patient', name: 'extension', value: { valueExtension: extension(60) } },
+        { type: 'add', path: 'Patient', name: 'extension', value: { valueExtension: extension(90) } },
         deep,
       ).status,
     ).toBe(413);
