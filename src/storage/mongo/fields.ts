@@ -44,10 +44,18 @@ const start = '\u0001';
 export const between = '\u0002';
 const secondStart = '\u0003';
 
-/** Keeps the separators out of values, character by character, so that prefixes stay prefixes. */
-export const keySafe = (value: string): string =>
-  // eslint-disable-next-line no-control-regex
-  value.replace(/[\u0000-\u0004]/g, c => `\u0004${String.fromCharCode(c.charCodeAt(0) + 65)}`);
+/**
+ * Keeps the separators out of values. Eight control characters become three each of which none stands for itself, so
+ * the beginning of a value stays the beginning of its key, and a part of it a part.
+ */
+export const keySafe = (value: string): string => value.replace(controls, c => escapes[c.charCodeAt(0)]!);
+// eslint-disable-next-line no-control-regex
+const controls = /[\u0000-\u0007]/g;
+const digits = ['\u0005', '\u0006', '\u0007'];
+const escapes = Array.from(
+  { length: 8 },
+  (_, code) => `\u0004${digits[Math.floor(code / 3)]}${digits[code % 3]}`,
+);
 
 export const keyStart = (kind: TextKind, param: string): string =>
   textColumns[kind].letter + keySafe(param) + start;

@@ -37,7 +37,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<Store>
     search: plan => reaching(() => search(reach, plan)),
     count: plan => reaching(() => count(reach, plan)),
     history: scope => reaching(() => history(layout, scope)),
-    commit: (writes, receipt) => {
+    commit: async (writes, receipt) => {
       const keys = writes.flatMap(write => [
         ...(write.expected > 0 ? [refKey(write.ref)] : []),
         ...(write.claims ?? []).map(claim => `claim ${claim}`),
@@ -45,7 +45,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<Store>
       ]);
       if (receipt) keys.push(`receipt ${receipt.key}`);
       if (closed) throw new FhirError('unavailable', 'The store is closed.');
-      return queue.run(keys, () => reaching(() => commit(connection, layout, limits, writes, receipt)));
+      await queue.run(keys, () => reaching(() => commit(connection, layout, limits, writes, receipt)));
     },
     receipt: key =>
       reaching(async () => {
