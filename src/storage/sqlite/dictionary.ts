@@ -48,9 +48,7 @@ export class Dictionary {
   private readonly params = new Map<string, Param>();
   private readonly paramIds = new Map<number, Param>();
   private readonly systems = new Map<string, number>();
-  private readonly systemIds = new Map<number, string>();
   private readonly units = new Map<string, number>();
-  private readonly unitIds = new Map<number, { system: string; code: string }>();
   private readonly rids = new Map<string, number>();
   /** Whether numbers were made since the last `settle`. */
   private made = false;
@@ -71,9 +69,7 @@ export class Dictionary {
       this.params,
       this.paramIds,
       this.systems,
-      this.systemIds,
       this.units,
-      this.unitIds,
       this.rids,
     ])
       map.clear();
@@ -169,13 +165,6 @@ export class Dictionary {
     const id = this.connection.one<number>('SELECT id FROM sys WHERE url = ?', url);
     return id === undefined ? undefined : keep(this.systems, url, id);
   }
-  systemOf(id: number): string {
-    if (id === 0) return '';
-    return (
-      this.systemIds.get(id) ??
-      keep(this.systemIds, id, this.connection.one<string>('SELECT url FROM sys WHERE id = ?', id) ?? '')
-    );
-  }
   makeSystem(url: string): number {
     const known = this.system(url);
     if (known !== undefined) return known;
@@ -187,16 +176,6 @@ export class Dictionary {
     );
   }
 
-  unitOf(id: number): { readonly system: string; readonly code: string } {
-    if (id === 0) return { system: '', code: '' };
-    const known = this.unitIds.get(id);
-    if (known !== undefined) return known;
-    const row = this.connection.get<{ system: string; code: string }>(
-      'SELECT system, code FROM unit WHERE id = ?',
-      id,
-    );
-    return keep(this.unitIds, id, row ?? { system: '', code: '' });
-  }
   makeUnit(system: string, code: string): number {
     if (system === '' && code === '') return 0;
     const key = `${system}\n${code}`;

@@ -6,7 +6,7 @@ import type { Condition, Leaf, Node } from '../../search/plan.js';
 import type { Connection, Value } from './connection.js';
 import type { Kind, Param } from './dictionary.js';
 import { present, someRow, type PackedRow } from './pack.js';
-import { tupleOf } from './postings.js';
+import { tupleOf, type TuplePart } from './postings.js';
 
 /** SQL and its arguments, in order. `cur`: it reads the alias of the candidate's row of `cur`. */
 export interface Fragment {
@@ -115,9 +115,27 @@ export function numberCondition(column: string, condition: Condition): Fragment 
   return allOf(parts);
 }
 
+/** The dictionary numbers of systems that satisfy a condition. Asked beforehand: a running statement cannot ask. */
+function systemsOf(connection: Connection, condition: Condition): ReadonlySet<number> {
+  const values = valuesOf(condition);
+  if (values !== undefined) return new Set(values.flatMap(url => connection.dictionary.system(url) ?? []));
+  const on = textCondition('url', condition);
+  const ids = connection.column<number>(`SELECT id FROM sys WHERE ${on.sql}`, ...on.args);
+  return new Set(holdsText(condition)('') ? [0, ...ids] : ids);
+}
+/** The same of units, by their system or code. */
+function unitsOf(
+  connection: Connection,
+  column: 'system' | 'code',
+  condition: Condition,
+): ReadonlySet<number> {
+  const on = textCondition(column, condition);
+  const ids = connection.column<number>(`SELECT id FROM unit WHERE ${on.sql}`, ...on.args);
+  return new Set(holdsText(condition)('') ? [0, ...ids] : ids);
+}
+
 /** Whether a packed row satisfies every condition of the leaf. */
 function rowTest(connection: Connection, leaf: Leaf): (row: PackedRow) => boolean {
-  const { dictionary } = connection;
   const tests = leaf.where.map((condition): ((row: PackedRow) => boolean) => {
     const { column } = condition;
     if (leaf.kind === 'date' || leaf.kind === 'number') {
@@ -126,11 +144,14 @@ function rowTest(connection: Connection, leaf: Leaf): (row: PackedRow) => boolea
         return column === 'lo' ? row => holds(row.lo) : row => holds(row.hi);
       }
       if (leaf.kind === 'date' || (column !== 'system' && column !== 'code')) return () => false;
-      const holds = holdsText(condition);
-      return row => holds(dictionary.unitOf(row.id)[column]);
+      const units = unitsOf(connection, column, condition);
+      return row => units.has(row.id);
+    }
+    if (leaf.kind === 'token' && column === 'system') {
+      const systems = systemsOf(connection, condition);
+      return row => systems.has(row.id);
     }
     const holds = holdsText(condition);
-    if (leaf.kind === 'token' && column === 'system') return row => holds(dictionary.systemOf(row.id));
     if (column === (leaf.kind === 'token' ? 'code' : 'value')) return row => holds(row.text);
     return () => false;
   });
@@ -253,7 +274,7 @@ function* leafFilter(query: Query, kind: Kind, leaf: Leaf, r: string, cur: strin
   if (leaf.where.length === 0) return query.holds(packed => present(packed, param.p), cur);
   const probed = probe(connection, param, withFolded(leaf), r, cur);
   if (probed !== undefined) return probed;
-  if (param.packed) {
+  if (param.packed && !leaf.where.some(one => one.column === 'exact')) {
     const test = rowTest(connection, leaf);
     return query.holds(packed => someRow(packed, param.p, param.kind, test), cur);
   }
@@ -438,20 +459,30 @@ export function compositeRange(leaf: Leaf): Fragment {
   return allOf([inList('a', valuesOf(named)!), ...bounds]);
 }
 
+/** Whether a row of `cmp` satisfies every condition of the leaf. */
 export function tupleTest(
   connection: Connection,
   leaf: Leaf,
 ): (a: string, b: string | number, j: string) => boolean {
   const tests = leaf.where.map(condition => {
+    const { column } = condition;
+    const name = column.slice(column.indexOf('.') + 1);
     const number = holdsNumber(condition);
     const text = holdsText(condition);
-    return (tuple: Map<string, string | number>): boolean => {
-      const value = tuple.get(condition.column);
+    const systems = name === 'system' ? systemsOf(connection, condition) : undefined;
+    const units = name === 'system' || name === 'code' ? unitsOf(connection, name, condition) : undefined;
+    const of = Number(column.slice(0, column.indexOf('.')));
+    return (parts: readonly TuplePart[]): boolean => {
+      const part = parts[of];
+      if (part === undefined) return false;
+      if (units !== undefined && part.unit !== undefined) return units.has(part.unit);
+      if (systems !== undefined) return part.system !== undefined && systems.has(part.system);
+      const value = part.columns[name];
       return typeof value === 'number' ? number(value) : value !== undefined && text(value);
     };
   });
   return (a, b, j) => {
-    const tuple = tupleOf(a, b, j, connection.dictionary);
-    return tests.every(test => test(tuple));
+    const parts = tupleOf(a, b, j);
+    return tests.every(test => test(parts));
   };
 }

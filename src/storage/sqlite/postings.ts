@@ -108,38 +108,36 @@ function composite(p: number, rid: number, row: CompositeRow, dictionary: Dictio
   ];
 }
 
-/** A composite row's columns by name, such as `0.code` and `1.lo`. */
-export function tupleOf(
-  a: string,
-  b: string | number,
-  j: string,
-  dictionary: Dictionary,
-): Map<string, string | number> {
-  const columns = new Map<string, string | number>();
-  (JSON.parse(j) as (string | number)[][]).forEach(([letter, ...values], n) => {
+/** A part of a composite row as it lies in `cmp`: system or unit as numbers of the dictionary, other columns by name. */
+export interface TuplePart {
+  readonly system?: number;
+  readonly unit?: number;
+  readonly columns: Readonly<Record<string, string | number>>;
+}
+
+/** The inverse of `composite`. */
+export function tupleOf(a: string, b: string | number, j: string): TuplePart[] {
+  return (JSON.parse(j) as (string | number)[][]).map(([letter, ...values], n): TuplePart => {
     const kind = letters[letter as string]!;
     if (n === 0) values.unshift(kind === 'date' || kind === 'number' ? Number(a) : a);
     if (n === 1) values.unshift(b);
-    const set = (name: string, value: string | number): unknown => columns.set(`${n}.${name}`, value);
-    if (kind === 'token') {
-      set('code', values[0]!);
-      set('system', dictionary.systemOf(values[1] as number));
-    } else if (kind === 'date' || kind === 'number') {
-      set('lo', values[0]!);
-      set('hi', values[1]!);
-      if (kind === 'date') return;
-      const unit = dictionary.unitOf(values[2] as number);
-      set('system', unit.system);
-      set('code', unit.code);
-    } else if (kind === 'reference') {
-      set('target', values[0]!);
-      set('version', values[1]!);
-    } else {
-      set('value', values[0]!);
-      if (kind === 'string') set('exact', values[1]!);
+    const [first, second] = values as [string | number, string | number];
+    switch (kind) {
+      case 'token':
+        return { system: second as number, columns: { code: first } };
+      case 'number':
+        return { unit: values[2] as number, columns: { lo: first, hi: second } };
+      case 'date':
+        return { columns: { lo: first, hi: second } };
+      case 'reference':
+        return { columns: { target: first, version: second } };
+      case 'string':
+        return { columns: { value: first, exact: second } };
+      case 'uri':
+      default:
+        return { columns: { value: first } };
     }
   });
-  return columns;
 }
 
 export interface Indexed {
