@@ -3,115 +3,43 @@
 // https://hl7.org/fhir/R4/valueset-issue-type.html
 
 /** The table: error code → HTTP status, issue type, and when it is used (docs/errors.md is proven against it). */
-// prettier-ignore -- one row, one line
+// prettier-ignore
 export const errorTable = {
-  'invalid-json': {
-    status: 400,
-    issue: 'invalid',
-    when: 'The body is not JSON, repeats a key, or nests too deep.',
-  },
-  structure: {
-    status: 400,
-    issue: 'structure',
-    when: 'The resource is not of the shape its definition gives.',
-  },
+  'invalid-json': { status: 400, issue: 'invalid', when: 'The body is not JSON, repeats a key, or nests too deep.' },
+  structure: { status: 400, issue: 'structure', when: 'The resource is not of the shape its definition gives.' },
   value: { status: 400, issue: 'value', when: 'An element or a header has a value of the wrong form.' },
   required: { status: 400, issue: 'required', when: 'Something the interaction needs is missing.' },
-  'wrong-type': {
-    status: 400,
-    issue: 'invalid',
-    when: 'resourceType is missing, unknown, or not the one in the URL.',
-  },
-  'wrong-id': {
-    status: 400,
-    issue: 'invalid',
-    when: 'The id is missing, malformed, or not the one in the URL.',
-  },
-  'invalid-search': {
-    status: 400,
-    issue: 'invalid',
-    when: 'A search parameter, modifier, prefix or value is not understood.',
-  },
-  'invalid-cursor': {
-    status: 400,
-    issue: 'invalid',
-    when: 'A page link was altered or belongs to another search.',
-  },
-  'invalid-reference': {
-    status: 400,
-    issue: 'invalid',
-    when: 'A reference names a type it may not, or a target that is not there.',
-  },
-  'too-costly-search': {
-    status: 400,
-    issue: 'too-costly',
-    when: 'The search would examine more than it is allowed to.',
-  },
+  'wrong-type': { status: 400, issue: 'invalid', when: 'resourceType is missing, unknown, or not the one in the URL.' },
+  'wrong-id': { status: 400, issue: 'invalid', when: 'The id is missing, malformed, or not the one in the URL.' },
+  'invalid-search': { status: 400, issue: 'invalid', when: 'A search parameter, modifier, prefix or value is not understood.' },
+  'invalid-cursor': { status: 400, issue: 'invalid', when: 'A page link was altered or belongs to another search.' },
+  'invalid-reference': { status: 400, issue: 'invalid', when: 'A reference names a type it may not, or a target that is not there.' },
+  'too-costly-search': { status: 400, issue: 'too-costly', when: 'The search would examine more than it is allowed to.' },
   'not-authenticated': { status: 401, issue: 'login', when: 'The request carries no valid token.' },
   forbidden: { status: 403, issue: 'forbidden', when: 'The grant does not allow this interaction.' },
-  'not-found': {
-    status: 404,
-    issue: 'not-found',
-    when: 'There is no such resource, version, type or operation.',
-  },
-  'method-not-allowed': {
-    status: 405,
-    issue: 'not-supported',
-    when: 'The path exists, the method does not.',
-  },
-  'not-acceptable': {
-    status: 406,
-    issue: 'not-supported',
-    when: 'None of the accepted media types can be sent.',
-  },
+  'not-found': { status: 404, issue: 'not-found', when: 'There is no such resource, version, type or operation.' },
+  'method-not-allowed': { status: 405, issue: 'not-supported', when: 'The path exists, the method does not.' },
+  'not-acceptable': { status: 406, issue: 'not-supported', when: 'None of the accepted media types can be sent.' },
   timeout: { status: 408, issue: 'timeout', when: 'The request was not received, or not served, in time.' },
-  conflict: {
-    status: 409,
-    issue: 'conflict',
-    when: 'The resource kept changing, is referenced, or a claim is taken.',
-  },
+  conflict: { status: 409, issue: 'conflict', when: 'The resource kept changing, is referenced, or a claim is taken.' },
   duplicate: { status: 409, issue: 'duplicate', when: 'A key that must be unique is already owned.' },
   gone: { status: 410, issue: 'deleted', when: 'The resource was deleted.' },
   'precondition-failed': { status: 412, issue: 'conflict', when: 'If-Match or If-None-Match did not hold.' },
-  'multiple-matches': {
-    status: 412,
-    issue: 'multiple-matches',
-    when: 'Conditional criteria found more than one resource.',
-  },
+  'multiple-matches': { status: 412, issue: 'multiple-matches', when: 'Conditional criteria found more than one resource.' },
   'too-large': { status: 413, issue: 'too-long', when: 'The body or the bundle is over its limit.' },
-  'uri-too-long': {
-    status: 414,
-    issue: 'too-long',
-    when: 'The URL is over its limit; POST _search has none.',
-  },
-  'unsupported-media-type': {
-    status: 415,
-    issue: 'not-supported',
-    when: 'The body is of a media type or encoding that is not understood.',
-  },
+  'uri-too-long': { status: 414, issue: 'too-long', when: 'The URL is over its limit; POST _search has none.' },
+  'unsupported-media-type': { status: 415, issue: 'not-supported', when: 'The body is of a media type or encoding that is not understood.' },
   'business-rule': { status: 422, issue: 'business-rule', when: 'The resource breaks a rule of the server.' },
   invariant: { status: 422, issue: 'invariant', when: 'The resource breaks an invariant or a profile.' },
-  'not-supported': {
-    status: 400,
-    issue: 'not-supported',
-    when: 'A feature of FHIR that this server does not have was asked for.',
-  },
+  'not-supported': { status: 400, issue: 'not-supported', when: 'A feature of FHIR that this server does not have was asked for.' },
   'too-many-requests': { status: 429, issue: 'throttled', when: 'The client sends more than it may.' },
-  internal: {
-    status: 500,
-    issue: 'exception',
-    when: 'The server failed; the log has the cause under the request id.',
-  },
-  unavailable: {
-    status: 503,
-    issue: 'transient',
-    when: 'The store cannot be reached, or the server is stopping.',
-  },
+  internal: { status: 500, issue: 'exception', when: 'The server failed; the log has the cause under the request id.' },
+  unavailable: { status: 503, issue: 'transient', when: 'The store cannot be reached, or the server is stopping.' },
 } as const satisfies Record<string, { status: number; issue: string; when: string }>;
 
 export type ErrorCode = keyof typeof errorTable;
 export type IssueType =
-  (typeof errorTable)[ErrorCode]['issue'] | 'code-invalid' | 'informational' | 'processing' | 'not-found';
+  (typeof errorTable)[ErrorCode]['issue'] | 'informational' | 'processing' | 'not-found';
 
 /** One issue of an OperationOutcome. https://hl7.org/fhir/R4/operationoutcome.html */
 export interface Issue {
