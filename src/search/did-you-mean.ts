@@ -12,15 +12,18 @@ export function closest(name: string, known: Iterable<string>): readonly string[
     .map(({ candidate }) => candidate);
 }
 
-/** Insertions, deletions and changes that make one text the other. */
+/** Insertions, deletions, changes and exchanges of neighbours that make one text the other. */
 function edits(a: string, b: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       const change = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, row[j]! + 1, next[j - 1]! + 1));
+      const exchanged = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      next.push(Math.min(change, row[j]! + 1, next[j - 1]! + 1, exchanged ? before[j - 2]! + 1 : Infinity));
     }
+    before = row;
     row = next;
   }
   return row[b.length]!;

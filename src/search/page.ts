@@ -21,6 +21,14 @@ export interface CursorBinding {
 }
 
 const nonceBytes = 12;
+/** Drawn many at a time: a draw costs the same for one as for many. */
+let nonces = Buffer.alloc(0);
+function freshNonce(): Buffer {
+  if (nonces.length === 0) nonces = randomBytes(nonceBytes * 256);
+  const nonce = nonces.subarray(0, nonceBytes);
+  nonces = nonces.subarray(nonceBytes);
+  return nonce;
+}
 const tagBytes = 16;
 /** Content longer than this is compressed. */
 const long = 200;
@@ -39,7 +47,7 @@ export function sealCursor(
     json.length > long
       ? Buffer.concat([Buffer.of(1), deflateRawSync(json)])
       : Buffer.concat([Buffer.of(0), json]);
-  const nonce = randomBytes(nonceBytes);
+  const nonce = freshNonce();
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(additional(binding));
   const sealed = Buffer.concat([cipher.update(content), cipher.final()]);
   return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64url');

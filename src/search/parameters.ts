@@ -92,7 +92,7 @@ export function parameterOf(definition: SearchParameterDefinition, type: string)
     type: definition.type,
     url: definition.url,
     ...(kind === undefined ? {} : { kind }),
-    targets: definition.type === 'reference' ? targetsOf(definition) : [],
+    targets: definition.type === 'reference' ? targetsOf(definition, places) : [],
     paths: isComposite ? [] : distinct(places),
     ...('test' in expression ? { test: typedTest(expression.test, type) } : {}),
     tuples,
@@ -134,9 +134,13 @@ function componentsOf(
   });
 }
 
-function targetsOf(definition: SearchParameterDefinition): readonly string[] {
-  const targets = definition.target ?? [];
-  return targets.length === 0 || targets.includes('Resource') ? [...resourceTypes()] : targets;
+/** What the definition says for all its types, narrowed by what the elements of this one may lead to. */
+function targetsOf(definition: SearchParameterDefinition, places: readonly TypedPath[]): readonly string[] {
+  const declared = definition.target ?? [];
+  const wide = declared.length === 0 || declared.includes('Resource') ? [...resourceTypes()] : declared;
+  if (places.some(place => place.targets === undefined)) return wide;
+  const narrow = wide.filter(target => places.some(place => place.targets!.includes(target)));
+  return narrow.length === 0 ? wide : narrow;
 }
 
 const distinct = (paths: readonly TypedPath[]): readonly TypedPath[] => [

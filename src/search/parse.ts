@@ -9,7 +9,7 @@ import { parseInclude, type IncludeStep } from './include-step.js';
 import { parametersOf } from './parameters.js';
 import { and, type Node, type SearchPlan, type SortKey } from './plan.js';
 import { parseSort } from './parse-sort.js';
-import { split, unescape } from './types/search-type.js';
+import { split, unescape, type ParseSettings } from './types/search-type.js';
 
 export type Summary = 'true' | 'text' | 'data' | 'count' | 'false';
 type Params = readonly (readonly [name: string, value: string])[];
@@ -83,14 +83,14 @@ export function parseSearch(input: SearchInput): SearchRequest {
     if (formParameters.has(name) || value === '') continue;
     try {
       if (!option(name, value, types, options, input)) {
-        const node = criterion(types, name, value, settings);
+        const node = criterionOf(types, name, value, settings);
         if (node === undefined) continue;
         nodes.push(node);
       }
       understood.push([name, value]);
     } catch (error) {
-      const refusal = withAllNames(error, name, types);
-      if (input.handling === 'strict' || !(refusal instanceof UnknownParameter)) throw refusal;
+      if (input.handling === 'strict' || !(error instanceof UnknownParameter)) throw error;
+      const refusal = error;
       ignored.push({
         severity: 'warning',
         code: 'not-supported',
@@ -111,17 +111,26 @@ export function parseSearch(input: SearchInput): SearchRequest {
   };
 }
 
-/** "Did you mean" knows the result parameters too. */
-function withAllNames(error: unknown, name: string, types: readonly string[]): unknown {
-  if (!(error instanceof UnknownParameter) || /[.:]/.test(name) || error.message.includes('not supported'))
-    return error;
-  const what =
-    types.length === 1
-      ? `${types[0]} has no search parameter "${name}".`
-      : `"${name}" is not a search parameter of all the types searched.`;
-  return new UnknownParameter(
-    what + didYouMean(name, [...parametersOf(types[0]!).keys(), ...resultParameters]),
-  );
+/** A criterion; where its parameter is unknown, "did you mean" thinks of the result parameters too. */
+function criterionOf(
+  types: readonly string[],
+  name: string,
+  value: string,
+  settings: ParseSettings,
+): Node | undefined {
+  try {
+    return criterion(types, name, value, settings);
+  } catch (error) {
+    if (!(error instanceof UnknownParameter) || /[.:]/.test(name) || error.message.includes('not supported'))
+      throw error;
+    const what =
+      types.length === 1
+        ? `${types[0]} has no search parameter "${name}".`
+        : `"${name}" is not a search parameter of all the types searched.`;
+    throw new UnknownParameter(
+      what + didYouMean(name, [...parametersOf(types[0]!).keys(), ...resultParameters]),
+    );
+  }
 }
 
 function typesOf(input: SearchInput): readonly string[] {

@@ -26,6 +26,8 @@ export interface TypedPath {
   readonly moves: readonly Move[];
   /** FHIR type of the elements found, such as `CodeableConcept`, `BackboneElement`, `Resource`. */
   readonly type: string;
+  /** Types of resource that a Reference or canonical may lead to; absent: any. */
+  readonly targets?: readonly string[];
   /** At most one element per resource. */
   readonly single: boolean;
   /** Same text, same path. */
@@ -45,10 +47,13 @@ export const typedPaths = (branch: Branch, type: string): readonly Place[] =>
 
 /** The paths of a branch relative to a place's elements, as a composite's components are. @throws BeyondGrammar */
 export const pathsFrom = (base: Place, branch: Branch, type: string): readonly Place[] =>
-  walk(branch, { ...base, moves: [], key: '', single: true }, rootOf(type));
+  walk(branch, here(base), rootOf(type));
 
 /** A test about a resource of the type. */
 export const typedTest = (test: Test, type: string): TypedTest => testAt(test, rootOf(type), rootOf(type));
+
+/** The place as the beginning of paths. */
+const here = (place: Place): Place => ({ ...place, moves: [], key: '', single: true });
 
 const rootOf = (type: string): Place => ({
   moves: [],
@@ -81,12 +86,17 @@ function take(step: Step, place: Place, root: Place): readonly Place[] {
       return child(place, 'extension').map(extension =>
         filter(
           extension,
-          { test: 'equals', paths: child(extension, 'url'), value: step.url },
+          { test: 'equals', paths: child(here(extension), 'url'), value: step.url },
           `url=${step.url}`,
         ),
       );
     case 'where':
-      return [filter(place, testAt(step.test, place, root), keyOf(step.test))];
+      return [
+        {
+          ...filter(place, testAt(step.test, here(place), root), keyOf(step.test)),
+          ...(step.test.test === 'resolves-to' ? { targets: [step.test.type] } : {}),
+        },
+      ];
     case 'index': {
       const last = place.moves.at(-1);
       if (last?.move !== 'get') throw new BeyondGrammar('An index must follow an element');
@@ -166,13 +176,22 @@ function child(place: Place, name: string): readonly Place[] {
       ),
     ];
   }
-  return (element.type ?? []).map(({ code, extension }) => {
+  return (element.type ?? []).map(({ code, extension, targetProfile }) => {
     const type = code.startsWith('http://hl7.org/fhirpath/')
       ? (extension?.find(one => one.url === fhirTypeUrl)?.valueUrl ?? 'string')
       : code;
     const property = plain === undefined ? name + type[0]!.toUpperCase() + type.slice(1) : name;
     const inline = type === 'BackboneElement' || type === 'Element';
-    return to(place, property, type, single, inline ? place.definition : type, inline ? element.path : type);
+    const found = to(
+      place,
+      property,
+      type,
+      single,
+      inline ? place.definition : type,
+      inline ? element.path : type,
+    );
+    const targets = targetProfile?.map(url => url.slice(url.lastIndexOf('/') + 1));
+    return targets === undefined || targets.includes('Resource') ? found : { ...found, targets };
   });
 }
 
