@@ -39,7 +39,7 @@ export const errorTable = {
 
 export type ErrorCode = keyof typeof errorTable;
 export type IssueType =
-  (typeof errorTable)[ErrorCode]['issue'] | 'informational' | 'processing' | 'not-found';
+  (typeof errorTable)[ErrorCode]['issue'] | 'code-invalid' | 'informational' | 'processing' | 'not-found';
 
 /** One issue of an OperationOutcome. https://hl7.org/fhir/R4/operationoutcome.html */
 export interface Issue {
