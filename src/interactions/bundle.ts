@@ -1,6 +1,6 @@
 // Bundles as bytes: stored resources go in as they are, without being parsed. https://hl7.org/fhir/R4/bundle.html
 import { instant } from '../fhir/ids.js';
-import { writeJson, type Json, type JsonObject } from '../fhir/json.js';
+import { writeJson, type JsonObject } from '../fhir/json.js';
 import type { Resource } from '../fhir/resource.js';
 
 export interface Entry {
@@ -27,35 +27,50 @@ export interface BundleHead {
 
 /** The JSON of the Bundle, UTF-8. */
 export function bundleBytes(head: BundleHead, entries: readonly Entry[]): Uint8Array {
-  const parts: (string | Uint8Array)[] = [];
   const top: JsonObject = { resourceType: 'Bundle' };
   if (head.lastUpdated !== undefined) top['meta'] = { lastUpdated: instant(head.lastUpdated) };
   top['type'] = head.type;
   if (head.total !== undefined) top['total'] = head.total;
   if (head.links !== undefined) top['link'] = head.links.map(({ relation, url }) => ({ relation, url }));
-  const text = writeJson(top);
-  parts.push(entries.length === 0 ? text : text.slice(0, -1));
-  entries.forEach((entry, i) => {
-    parts.push(i === 0 ? ',"entry":[{' : ',{');
+  // Text between two resources is gathered, so that a page has few parts.
+  const parts: (string | Uint8Array)[] = [];
+  let text = writeJson(top);
+  if (entries.length > 0) text = text.slice(0, -1);
+  entries.forEach(({ fullUrl, resource, search, request, response }, i) => {
+    text += i === 0 ? ',"entry":[{' : ',{';
     let comma = '';
-    const put = (name: string, value: Json | undefined): void => {
-      if (value === undefined) return;
-      parts.push(`${comma}"${name}":${writeJson(value)}`);
+    const put = (name: string, json: string): void => {
+      text += `${comma}"${name}":${json}`;
       comma = ',';
     };
-    put('fullUrl', entry.fullUrl);
-    if (entry.resource !== undefined) {
-      const { resource } = entry;
-      parts.push(
-        `${comma}"resource":`,
-        resource instanceof Uint8Array || typeof resource === 'string' ? resource : writeJson(resource),
-      );
-      comma = ',';
+    if (fullUrl !== undefined) put('fullUrl', JSON.stringify(fullUrl));
+    if (resource instanceof Uint8Array) {
+      put('resource', '');
+      parts.push(text, resource);
+      text = '';
+    } else if (resource !== undefined) {
+      put('resource', typeof resource === 'string' ? resource : writeJson(resource));
     }
-    if (entry.search !== undefined) put('search', { mode: entry.search });
-    put('request', entry.request as JsonObject | undefined);
-    put('response', entry.response as JsonObject | undefined);
-    parts.push(i === entries.length - 1 ? '}]}' : '}');
+    if (search !== undefined) put('search', `{"mode":"${search}"}`);
+    if (request !== undefined) put('request', writeJson(request as JsonObject));
+    if (response !== undefined) put('response', writeJson(response as JsonObject));
+    text += i === entries.length - 1 ? '}]}' : '}';
   });
-  return Buffer.concat(parts.map(part => (typeof part === 'string' ? Buffer.from(part) : part)));
+  parts.push(text);
+  return joined(parts);
+}
+
+function joined(parts: readonly (string | Uint8Array)[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += typeof part === 'string' ? Buffer.byteLength(part) : part.length;
+  const bytes = Buffer.allocUnsafe(length);
+  let at = 0;
+  for (const part of parts) {
+    if (typeof part === 'string') at += bytes.write(part, at);
+    else {
+      bytes.set(part, at);
+      at += part.length;
+    }
+  }
+  return bytes;
 }
