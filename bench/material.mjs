@@ -35,22 +35,28 @@ export async function material() {
   };
 }
 
-/** The bundles' resources with literal references among them; a `copy` above 0 gives them ids of their own. */
+/**
+ * The bundles' resources, those that several bundles tell of once, with literal references among them; a `copy` above 0
+ * gives them ids of their own.
+ */
 export function resourcesOf(bundles, copy = 0) {
   const suffix = copy === 0 ? '' : `-${copy}`;
-  return bundles.flatMap(({ bundle }) => {
+  const resources = new Map();
+  for (const { bundle } of bundles) {
     const places = new Map();
     for (const { fullUrl, resource } of bundle.entry) {
-      const { resourceType, id } = resource;
-      places.set(fullUrl ?? `${resourceType}/${id}`, `${resourceType}/${id}${suffix}`);
+      const key = `${resource.resourceType}/${resource.id}`;
+      places.set(fullUrl ?? key, key + suffix);
     }
-    return bundle.entry.map(({ resource }) => {
+    for (const { resource } of bundle.entry) {
       const text = JSON.stringify(resource).replace(/"reference":"([^"]+)"/g, (whole, at) =>
         places.has(at) ? `"reference":"${places.get(at)}"` : whole,
       );
-      return { ...JSON.parse(text), id: `${resource.id}${suffix}` };
-    });
-  });
+      const id = resource.id + suffix;
+      resources.set(`${resource.resourceType}/${id}`, { ...JSON.parse(text), id });
+    }
+  }
+  return [...resources.values()];
 }
 
 /** Transactions of at most `size` PUTs, for filling a store. */

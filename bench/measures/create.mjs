@@ -20,7 +20,7 @@ export async function measure(bench) {
   const perRound = bench.quick ? 2000 : 6000;
   const sample = () =>
     Array.from({ length: perRound }, () => {
-      const { id: _, ...resource } = pick(random, others);
+      const resource = { ...pick(random, others), id: undefined };
       return {
         method: 'POST',
         url: `/fhir/${resource.resourceType}`,
