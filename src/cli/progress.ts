@@ -79,7 +79,7 @@ export const rate = (count: number, elapsed: number): number =>
 
 export const grouped = (value: number): string => value.toLocaleString('en');
 
-/** `7:05`, `1:02:03`, or `12.3 s` under ten seconds is left to the caller. */
+/** `7:05` or `1:02:03`. */
 export function clock(seconds: number): string {
   const whole = Math.round(seconds);
   const two = (n: number): string => String(n).padStart(2, '0');

@@ -26,7 +26,14 @@ export async function start({ open, mongodbUrl, ...given }: StartOptions): Promi
   }
   checkServing(config);
   const { run } = await import('../main.js');
-  const { url, origin } = await run(config);
+  const { url, origin } = await run(config).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.syscall !== 'listen') throw cause;
+    throw new Problem(
+      `Port ${config.port} of ${config.host} cannot be opened: ${cause.code === 'EADDRINUSE' ? 'it is in use' : cause.message}.`,
+      'Give another one, for example --port 8090, or stop what uses it.',
+      { cause },
+    );
+  });
   process.stdout.write(
     [
       '',

@@ -201,6 +201,17 @@ describe('on SQLite', () => {
     expect(code).toBe(1);
   });
 
+  test('start tells a port that is in use', async () => {
+    const { url } = await serve();
+    const { port } = new URL(url);
+    const { code, err } = await tsela(['start', '--open', '--port', port, '--data', join(folder, 'other')], {
+      env,
+    });
+    expect(code).toBe(1);
+    expect(err).toContain(`Port ${port} of 127.0.0.1 cannot be opened: it is in use.`);
+    expect(err).not.toMatch(/\n\s+at /);
+  });
+
   test.each(['export', 'reindex', 'backup'])('%s makes no store where there is none', async command => {
     const data = join(folder, 'nothing');
     const { code, err } = await tsela([

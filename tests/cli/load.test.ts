@@ -429,6 +429,21 @@ describe('failures', () => {
     );
   });
 
+  test('a group is not divided where the refusal is not about its content', async () => {
+    server.behave = () => ({ status: 403, body: outcome('you may not') });
+    const { err } = await load(put('p.ndjson', ndjson(...patients(10))));
+    expect(err).toContain('403 you may not');
+    expect(server.received).toHaveLength(1);
+  });
+
+  test('many requests that wait at once warn of nothing', async () => {
+    put('p.ndjson', ndjson(...Array.from({ length: 64 }, () => patient(undefined))));
+    server.together = 32;
+    server.behave = (_, nth) => (nth <= 64 ? { status: 503, headers: { 'retry-after': '0' } } : undefined);
+    expect(await load(folder, '--parallel', '32', '--quiet')).toMatchObject({ code: 0, err: '' });
+    expect(server.stored).toHaveLength(64);
+  });
+
   test('of a batch each entry that failed is told', async () => {
     const batch = { ...transaction(patient('a'), patient('b'), patient('c')), type: 'batch' };
     const entry = [
@@ -446,6 +461,7 @@ describe('failures', () => {
   test.each([
     ['a.json', '{"resourceType": "Patient",}', /a\.json: .*line 1, column 28/],
     ['a.json', '{"resourceType":\n "Patient",\n "active": maybe}', /a\.json: .*line 3/],
+    ['a.xml', ' <Patient xmlns="http://hl7.org/fhir"/>', /a\.xml: This is XML; only JSON is read/],
     ['a.json', '[]', /a\.json: This is no FHIR resource/],
     [
       'a.ndjson',
@@ -503,6 +519,11 @@ describe('failures', () => {
     server.behave = () => ({ status: 418, body: 'teapot' });
     expect((await load(put('a.json', patient('a')))).err).toContain('a.json (Patient/a): 418 "teapot"');
   });
+});
+
+test('a resourceType that is no word does not leave the base', async () => {
+  await load(put('a.json', { resourceType: '../secret?x=1#', id: 'a' }));
+  expect(server.received.map(one => one.path)).toEqual(['/fhir/..%2Fsecret%3Fx%3D1%23/a']);
 });
 
 describe('tsela sample into a server', () => {

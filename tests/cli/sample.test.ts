@@ -19,8 +19,7 @@ const everything = [...generate(options)].flat();
 const ofType = (type: string): Resource[] => everything.filter(one => one.resourceType === type);
 
 // The element a test looks at is there, or the test fails at it.
-/* eslint-disable @typescript-eslint/no-explicit-any, @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-argument,
-   @typescript-eslint/no-unsafe-return, @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-call */
+/* eslint-disable @typescript-eslint/no-explicit-any */
 const plain = (resource: unknown): any => resource;
 const keyOf = (resource: Resource): string => `${resource.resourceType}/${plain(resource).id}`;
 

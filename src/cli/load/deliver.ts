@@ -51,6 +51,8 @@ export class Unreachable extends Problem {}
 const longestWait = 10_000;
 const longestAskedFor = 120_000;
 const passing = new Set([408, 409, 425, 429, 502, 503, 504]);
+/** Refusals that may be about some of the resources and not about others. */
+const partial = new Set([400, 404, 409, 410, 412, 413, 422]);
 
 /** @throws Unreachable where the connection failed every time, AbortError where the signal came. */
 export async function deliver(
@@ -61,7 +63,7 @@ export async function deliver(
 ): Promise<Delivered> {
   const answer = await persist(sender, request, how);
   const judged = judge(request, answer);
-  if (judged.refused.length === 0 || answer.status >= 500) return judged;
+  if (judged.refused.length === 0 || !partial.has(answer.status)) return judged;
   const halves = requests.divide(request);
   if (halves.length === 0) return judged;
   const parts: Delivered[] = [];

@@ -129,6 +129,8 @@ export class Requests {
     const unsendable = (message: string, place = at): { sent: Unsendable } => ({
       sent: { source, place, message, weight },
     });
+    if (text.toString('latin1', 0, 64).trimStart().startsWith('<'))
+      return unsendable('This is XML; only JSON is read.');
     let value: Json;
     try {
       value = JSON.parse(text.toString()) as Json;
@@ -197,7 +199,7 @@ export class Requests {
 
   private single(source: Source, item: OwnItem, weight: number): LoadRequest {
     const { type, id, text, place, what } = item;
-    const path = id === undefined ? type : `${type}/${id}`;
+    const path = id === undefined ? encodeURIComponent(type) : `${encodeURIComponent(type)}/${id}`;
     const about = id === undefined ? [] : [what];
     return this.request(source, id === undefined ? 'POST' : 'PUT', path, text, {
       items: [item],

@@ -1,5 +1,6 @@
 // The loader's loop: several requests under way, never two about the same resource, one phase of sources after another;
 // what was refused is tried again at the end, as long as that gets more of it in.
+import { setMaxListeners } from 'node:events';
 import type { Progress } from '../progress.js';
 import { deliver, type Failure, type Persistence, type Refusal } from './deliver.js';
 import { Requests, type LoadRequest, type RequestOptions } from './requests.js';
@@ -31,8 +32,9 @@ export async function run(sources: Iterable<Source>, sender: Sender, options: Ru
   const summary: Summary = { stored: 0, failures: 0 };
   const stop = new AbortController();
   const signal = AbortSignal.any([options.persistence.signal, stop.signal]);
+  setMaxListeners(0, signal); // every request that waits for its next try listens
   const persistence = { ...options.persistence, signal };
-  let late: Refusal[] = [];
+  const late: Refusal[] = [];
   let lateBytes = 0;
 
   const fail = (failure: Failure): void => {
@@ -77,14 +79,12 @@ export async function run(sources: Iterable<Source>, sender: Sender, options: Ru
     });
     for (let before = Infinity; late.length > 0 && late.length < before && summary.stored > 0;) {
       before = late.length;
-      const still: Refusal[] = [];
-      while (late.length > 0) {
+      for (const refusal of late.slice()) {
         signal.throwIfAborted();
-        const [refusal] = late;
-        if (refusal) still.push(...(await attempt(refusal.request)));
+        const refused = await attempt(refusal.request);
         late.shift();
+        late.push(...refused);
       }
-      late = still;
     }
   } catch (error) {
     summary.stopped = error instanceof Error ? error : new Error(String(error));
