@@ -52,8 +52,8 @@ export function bundleBytes(head: BundleHead, entries: readonly Entry[]): Uint8A
       put('resource', typeof resource === 'string' ? resource : writeJson(resource));
     }
     if (search !== undefined) put('search', `{"mode":"${search}"}`);
-    if (request !== undefined) put('request', writeJson(request as JsonObject));
-    if (response !== undefined) put('response', writeJson(response as JsonObject));
+    if (request !== undefined) put('request', writeJson(request));
+    if (response !== undefined) put('response', writeJson(response));
     text += i === entries.length - 1 ? '}]}' : '}';
   });
   parts.push(text);
