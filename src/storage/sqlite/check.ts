@@ -92,6 +92,7 @@ function* checkSurplus(
 const named = "(SELECT k.name || '/' || res.id FROM kind k WHERE k.id = res.type)";
 const invariants: readonly (readonly [string, string])[] = [
   ['A gap in the versions of', `SELECT ${named} AS what FROM res WHERE EXISTS (SELECT 1 FROM hist h WHERE h.rid = res.rid) AND ((SELECT max(ver) FROM hist h WHERE h.rid = res.rid) <> res.ver - 1 OR (SELECT max(ver) - min(ver) + 1 - count(*) FROM hist h WHERE h.rid = res.rid) <> 0)`],
+  ['A wrong count of current resources of type', `SELECT name AS what FROM kind WHERE n <> (SELECT count(*) FROM res WHERE res.type = kind.id AND op <> ${deletion})`],
   ['A superseded version without a resource:', `SELECT h.rid || '/' || h.ver AS what FROM hist h WHERE NOT EXISTS (SELECT 1 FROM res WHERE res.rid = h.rid)`],
   ['A body where there should be none, or none where there should be one:', `SELECT ${named} AS what FROM res WHERE (body IS NULL) <> (op = ${deletion})`],
   ['A deleted resource is listed as current:', `SELECT ${named} AS what FROM cur CROSS JOIN res ON res.rid = cur.r WHERE res.op = ${deletion}`],

@@ -13,12 +13,32 @@ export interface Slots {
   readonly tuple: ((a: string, b: string | number, j: string) => boolean)[];
 }
 
+/** Where a search takes one way or another. Tests make them small, so that few resources go the ways of many. */
+export interface Limits {
+  /** So few candidates are simply sorted. */
+  readonly few: number;
+  /** More than so many are not collected; an index is read in order instead. */
+  readonly many: number;
+  /** At most so many resources carry a chain on. */
+  readonly chain: number;
+  /** How many rows a first step reads. */
+  readonly window: number;
+  /** How long a step may take, in milliseconds; windows grow and shrink to it. */
+  readonly stepMs: number;
+  /** How long a question may take on the main thread before it goes to the readers', in milliseconds. */
+  readonly patienceMs: number;
+}
+export const limits: Limits = { few: 300, many: 20_000, chain: 2000, window: 64, stepMs: 8, patienceMs: 4 };
+
 export interface Connection {
   readonly db: Database.Database;
   readonly dictionary: Dictionary;
   readonly slots: Slots;
+  readonly limits: Limits;
   /** All rows as objects. */
   all<T>(sql: string, ...args: Value[]): T[];
+  /** All rows as arrays, which cost less than objects. */
+  rows<T extends readonly Value[]>(sql: string, ...args: Value[]): T[];
   /** The first row, if any. */
   get<T>(sql: string, ...args: Value[]): T | undefined;
   /** The first column of all rows. */
@@ -32,6 +52,7 @@ export interface ConnectionOptions {
   readonly path: string;
   readonly write?: boolean;
   readonly durability?: 'full' | 'normal';
+  readonly limits?: Partial<Limits>;
 }
 
 const statementsKept = 1000;
@@ -56,13 +77,13 @@ export function connect(options: ConnectionOptions): Connection {
   );
 
   const kept = new Map<string, Database.Statement<Value[]>>();
-  const statement = (sql: string, pluck: boolean): Database.Statement<Value[]> => {
-    const key = pluck ? `1${sql}` : sql;
+  const statement = (sql: string, form?: 'pluck' | 'raw'): Database.Statement<Value[]> => {
+    const key = form === undefined ? sql : `${form} ${sql}`;
     let found = kept.get(key);
     if (found === undefined) {
       if (kept.size >= statementsKept) kept.delete(kept.keys().next().value!);
       found = db.prepare<Value[]>(sql);
-      if (pluck) found.pluck();
+      if (form !== undefined) found[form]();
       kept.set(key, found);
     }
     return found;
@@ -70,12 +91,15 @@ export function connect(options: ConnectionOptions): Connection {
   const connection: Connection = {
     db,
     slots,
+    limits: { ...limits, ...options.limits },
     dictionary: undefined as unknown as Dictionary,
-    all: <T>(sql: string, ...args: Value[]) => statement(sql, false).all(...args) as T[],
-    get: <T>(sql: string, ...args: Value[]) => statement(sql, false).get(...args) as T | undefined,
-    column: <T>(sql: string, ...args: Value[]) => statement(sql, true).all(...args) as T[],
-    one: <T>(sql: string, ...args: Value[]) => statement(sql, true).get(...args) as T | undefined,
-    run: (sql, ...args) => statement(sql, false).run(...args),
+    all: <T>(sql: string, ...args: Value[]) => statement(sql).all(...args) as T[],
+    rows: <T extends readonly Value[]>(sql: string, ...args: Value[]) =>
+      statement(sql, 'raw').all(...args) as T[],
+    get: <T>(sql: string, ...args: Value[]) => statement(sql).get(...args) as T | undefined,
+    column: <T>(sql: string, ...args: Value[]) => statement(sql, 'pluck').all(...args) as T[],
+    one: <T>(sql: string, ...args: Value[]) => statement(sql, 'pluck').get(...args) as T | undefined,
+    run: (sql, ...args) => statement(sql).run(...args),
   };
   return Object.assign(connection, { dictionary: new Dictionary(connection) });
 }

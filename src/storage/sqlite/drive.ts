@@ -37,9 +37,6 @@ export interface Driver {
   readonly target?: { readonly p: number; readonly v: number };
 }
 
-/** At most so many resources carry a chain on. */
-const chainLimit = 2000;
-
 const nothing: Fragment = { sql: 'SELECT 0 AS r WHERE 0', args: [] };
 const none: Driver = { rows: nothing, read: nothing, exact: true };
 
@@ -75,7 +72,7 @@ export function* driverOf(
       for (const type of node.types) {
         const target = query.connection.dictionary.kind(type);
         if (target === undefined) continue;
-        const some = yield* few(query, target, node.node, chainLimit - targets.length);
+        const some = yield* few(query, target, node.node, query.connection.limits.chain - targets.length);
         if (some === undefined) return undefined;
         targets.push(...some);
       }
@@ -90,7 +87,7 @@ export function* driverOf(
       const source = dictionary.kind(node.type);
       const param = source && dictionary.param(source.id, node.param, 'reference');
       if (source === undefined || param === undefined) return none;
-      const sources = yield* few(query, source, node.node, chainLimit);
+      const sources = yield* few(query, source, node.node, query.connection.limits.chain);
       if (sources === undefined) return undefined;
       const rows = {
         sql: 'SELECT rref.v AS r FROM json_each(?) j CROSS JOIN rref ON rref.r = j.value AND rref.p = ? CROSS JOIN cur ON cur.type = ? AND cur.r = rref.v',

@@ -78,6 +78,11 @@ function expunge(connection: Connection, ref: Ref, what: 'history' | 'everything
     "SELECT p FROM param WHERE kind = 'reference' AND EXISTS (SELECT 1 FROM ref WHERE ref.p = param.p AND ref.v = ?)",
     rid,
   );
+  connection.run(
+    `UPDATE kind SET n = n - 1 WHERE id = ? AND (SELECT op FROM res WHERE rid = ?) <> ${deletion}`,
+    kind.id,
+    rid,
+  );
   connection.run('DELETE FROM res WHERE rid = ?', rid);
   connection.dictionary.forget();
   for (const p of referring)

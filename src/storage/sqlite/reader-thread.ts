@@ -3,7 +3,7 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { FhirError } from '../../errors.js';
 import type { Page } from '../store.js';
-import { connect, type Connection } from './connection.js';
+import { connect, type Connection, type ConnectionOptions } from './connection.js';
 import { tell, type Told } from './failure.js';
 import type { Steps } from './filter.js';
 import { answer, type Question } from './reader.js';
@@ -20,7 +20,7 @@ export interface FromReader {
 
 const atATime = 4;
 const port = parentPort as MessagePort;
-const { path } = workerData as { path: string };
+const options = workerData as ConnectionOptions;
 
 interface Running {
   readonly id: number;
@@ -37,7 +37,7 @@ let turning = false;
 let closing = false;
 
 function start({ id, question, budgetMs }: Extract<ToReader, { what: 'ask' }>): void {
-  const connection = idle.pop() ?? connect({ path });
+  const connection = idle.pop() ?? connect(options);
   running.push({
     id,
     connection,

@@ -19,7 +19,7 @@ export function* answer(connection: Connection, question: Question): Steps<Page 
     switch (question.ask) {
       case 'search': {
         const { hits, ...rest } = yield* search(connection, question.plan);
-        return { ...rest, versions: hits.map(hit => currentOf(connection, hit.r)!) };
+        return { ...rest, versions: currentOf(connection, hits.map(hit => hit.r)) }; // prettier-ignore
       }
       case 'count':
         return yield* countAll(connection, question.plan, Infinity);

@@ -9,7 +9,7 @@ const migrations: readonly string[] = [
   CREATE TABLE meta (k TEXT PRIMARY KEY, v ANY) STRICT, WITHOUT ROWID;
 
   -- Dictionaries. A text is kept once, its rows carry a small number.
-  CREATE TABLE kind (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, primary_date TEXT) STRICT;
+  CREATE TABLE kind (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, primary_date TEXT, n INT NOT NULL DEFAULT 0) STRICT;
   CREATE TABLE param (p INTEGER PRIMARY KEY, type INT NOT NULL, code TEXT NOT NULL, kind TEXT NOT NULL, packed INT NOT NULL, UNIQUE (type, code, kind)) STRICT;
   CREATE TABLE sys (id INTEGER PRIMARY KEY, url TEXT NOT NULL UNIQUE) STRICT;
   CREATE TABLE unit (id INTEGER PRIMARY KEY, system TEXT NOT NULL, code TEXT NOT NULL, UNIQUE (system, code)) STRICT;

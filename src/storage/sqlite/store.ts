@@ -8,7 +8,7 @@ import type { Ref } from '../../fhir/resource.js';
 import type { SearchPlan } from '../../search/plan.js';
 import type { Change, HistoryScope, Page, Receipt, RowsOf, Store, Version, Write } from '../store.js';
 import { check } from './check.js';
-import { connect, type Connection } from './connection.js';
+import { connect, type Connection, type ConnectionOptions, type Limits } from './connection.js';
 import { failure } from './failure.js';
 import { logAfter, methodOf } from './history.js';
 import { lock } from './lock.js';
@@ -25,10 +25,10 @@ export interface SqliteOptions {
   readonly durability?: 'full' | 'normal';
   /** How long one search, count or history may take, in milliseconds; 20,000 by default. */
   readonly searchBudgetMs?: number;
+  /** Where searches take one way or another; for tests. */
+  readonly limits?: Partial<Limits>;
 }
 
-/** A question that takes longer than this here goes to the readers' thread, in milliseconds. */
-const patience = 4;
 const scanPage = 200;
 const changesPage = 500;
 /** After so many resources written the WAL is moved into the file; when it lags behind by so many pages, the writer waits for it. */
@@ -37,7 +37,8 @@ const longWal = 65_536;
 
 /** @throws FhirError `unavailable` where the file is in use, damaged, of a newer release, or cannot be written. */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
-  const { path, durability = 'full', searchBudgetMs = 20_000 } = options;
+  const { path, durability = 'full', searchBudgetMs = 20_000, limits = {} } = options;
+  const shared: ConnectionOptions = { path, durability, limits };
   let unlock: () => void;
   try {
     mkdirSync(dirname(path), { recursive: true });
@@ -52,11 +53,11 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
         durability,
       }));
     const readers = (): Thread =>
-      (threads.readers ??= new Thread(new URL('./reader-thread.js', import.meta.url), { path }));
+      (threads.readers ??= new Thread(new URL('./reader-thread.js', import.meta.url), shared));
     const threads: { background?: Thread; readers?: Thread } = {};
     const wal = walKeeper(() => background(), () => writer); // prettier-ignore
-    const writer = await startWriter({ path, durability }, wal.wrote);
-    const connection = connect({ path });
+    const writer = await startWriter(shared, wal.wrote);
+    const connection = connect(shared);
     return store({ connection, writer, background, readers, threads, searchBudgetMs, wal, unlock });
   } catch (error) {
     unlock();
@@ -138,7 +139,7 @@ function store({
       for (;;) {
         const step = steps.next();
         if (step.done) return { result: step.value };
-        if (performance.now() - started > patience) {
+        if (performance.now() - started >= connection.limits.patienceMs) {
           steps.return(0);
           return undefined;
         }
@@ -261,12 +262,14 @@ function store({
     setIndexVersion: name => writer.task({ task: 'setIndexVersion', name }),
 
     counts: () =>
-      direct(() => {
-        const rows = connection.all<{ name: string; n: number }>(
-          'SELECT k.name, (SELECT count(*) FROM cur INDEXED BY cur_lu WHERE type = k.id) AS n FROM kind k',
-        );
-        return new Map(rows.filter(row => row.n > 0).map(row => [row.name, row.n]));
-      }),
+      direct(
+        () =>
+          new Map(
+            connection
+              .all<{ name: string; n: number }>('SELECT name, n FROM kind WHERE n > 0')
+              .map(({ name, n }) => [name, n]),
+          ),
+      ),
     backup: path => background().ask({ what: 'backup', path }),
     ping: () => direct(() => void connection.one('SELECT 1 FROM kind')),
     close: () => (closed ??= close()),

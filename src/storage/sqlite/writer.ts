@@ -107,6 +107,7 @@ export class Writer {
       if (found[i] === undefined) this.repoint(keyOf(writes[i]!.ref), rid);
     });
     placed.forEach(({ kind, rid }, i) => this.index(writes[i]!, kind, rid, found[i]));
+    this.count(writes, placed, found);
     this.claim(
       writes,
       placed.map(({ rid }) => rid),
@@ -237,6 +238,23 @@ export class Writer {
         rid,
       );
     }
+  }
+
+  /** Keeps the number of current resources per type. */
+  private count(
+    writes: readonly Write[],
+    placed: readonly { readonly kind: Kind }[],
+    found: readonly (Current | undefined)[],
+  ): void {
+    const change = new Map<number, number>();
+    writes.forEach(({ body }, i) => {
+      const was = found[i] !== undefined && found[i].op !== deletion;
+      const more = Number(body !== undefined) - Number(was);
+      const { id } = placed[i]!.kind;
+      change.set(id, (change.get(id) ?? 0) + more);
+    });
+    for (const [id, more] of change)
+      if (more !== 0) this.connection.run('UPDATE kind SET n = n + ? WHERE id = ?', more, id);
   }
 
   /** Releases first, so that one write of a commit may take over what another gives up. */

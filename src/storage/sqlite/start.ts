@@ -1,0 +1,62 @@
+// Where a search starts: its conjuncts, what each could be driven by, the shortest of these, and what is left to judge.
+import type { Node, SortKey } from '../../search/plan.js';
+import type { Connection } from './connection.js';
+import type { Kind } from './dictionary.js';
+import { countUpTo, driverOf, type Driver } from './drive.js';
+import { allOf, filter, type Fragment, type Query, type Steps } from './filter.js';
+import type { Hit } from './hit.js';
+
+/** What is wanted of one type: the first `limit` results after a place. */
+export interface Wanted {
+  readonly query: Query;
+  readonly kind: Kind;
+  /** The conjuncts, and what each may be driven by. */
+  readonly nodes: readonly Node[];
+  readonly drivers: ReadonlyMap<Node, Driver>;
+  readonly sort: readonly SortKey[];
+  readonly limit: number;
+  readonly after?: Hit;
+}
+
+export function* startOf(query: Query, kind: Kind, where: Node): Steps<Pick<Wanted, 'nodes' | 'drivers'>> {
+  const nodes = where.op === 'and' ? where.nodes : where.op === 'all' ? [] : [where];
+  const drivers = new Map<Node, Driver>();
+  for (const node of nodes) {
+    const driver = yield* driverOf(query, kind, node, nodes);
+    if (driver !== undefined) drivers.set(node, driver);
+  }
+  return { nodes, drivers };
+}
+
+/** The driver that reads the fewest rows, and how many; undefined if none reads fewer than the limit. */
+export function shortest(
+  connection: Connection,
+  drivers: Iterable<Driver>,
+  limit: number,
+): { readonly driver: Driver; readonly count: number } | undefined {
+  let best: { driver: Driver; count: number } | undefined;
+  for (const driver of drivers) {
+    const count = countUpTo(connection, driver, best?.count ?? limit);
+    if (count < (best?.count ?? limit)) best = { driver, count };
+    if (count === 0) break;
+  }
+  return best;
+}
+
+/** What remains to be judged of candidates that a driver gives. `cur` is the alias of their row of `cur`. */
+export function* remaining(
+  wanted: Pick<Wanted, 'query' | 'kind' | 'nodes' | 'drivers'>,
+  driver: Driver | undefined,
+  cur: string,
+): Steps<Fragment> {
+  const parts: Fragment[] = [];
+  for (const node of wanted.nodes) {
+    if (driver?.exact && wanted.drivers.get(node) === driver) continue;
+    parts.push(yield* filter(wanted.query, wanted.kind, node, 'x.r', cur));
+  }
+  return allOf(parts);
+}
+
+/** Joins a candidate `x` to its row of `cur`. */
+export const withCur = (kind: Kind, cur: string): string =>
+  ` CROSS JOIN cur ${cur} ON ${cur}.type = ${kind.id} AND ${cur}.r = x.r`;
