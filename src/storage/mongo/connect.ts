@@ -42,7 +42,7 @@ export async function connect(options: MongoOptions): Promise<Connection> {
     client = new MongoClient(options.url, {
       serverSelectionTimeoutMS: 5_000,
       connectTimeoutMS: 5_000,
-      socketTimeoutMS: 60_000,
+      socketTimeoutMS: 30_000,
       maxPoolSize: 30,
       appName: 'tsela',
       ...options.driver,

@@ -4,14 +4,14 @@ import { FhirError } from '../../errors.js';
 import { refKey, type Ref } from '../../fhir/resource.js';
 import type { HistoryScope, Page, Version } from '../store.js';
 import { join } from './body.js';
-import type { Criteria } from './filter.js';
+import type { Criteria } from './criteria.js';
 import type { Body, Current, Layout, LogRow, Past } from './layout.js';
 import { refOf } from './log.js';
 
 export async function readVersion(layout: Layout, ref: Ref, version?: number): Promise<Version | undefined> {
   const current = await layout.type(ref.type).findOne({ _id: ref.id }, { projection: versionFields });
   if (!current) return undefined;
-  if (version === undefined || version === current.v) return await made(layout, refKey(ref), current);
+  if (version === undefined || version === current.v) return await versionOf(layout, ref.type, current);
   const past = await layout.history.findOne({ _id: `${refKey(ref)}/${version}` });
   return past ? await made(layout, past.r, past) : undefined;
 }
@@ -24,7 +24,7 @@ export async function readMany(layout: Layout, refs: readonly Ref[]): Promise<Ve
       .type(type)
       .find({ _id: { $in: ids }, o: { $gt: 0 } }, { projection: versionFields })
       .toArray();
-    for (const document of found) versions.push(await made(layout, `${type}/${document._id}`, document));
+    for (const document of found) versions.push(await versionOf(layout, type, document));
   }
   return versions;
 }
@@ -100,27 +100,32 @@ async function totalOf(layout: Layout, stages: readonly object[]): Promise<numbe
 
 const versionFields = { v: 1, lu: 1, m: 1, raw: 1, parts: 1 } as const;
 
-/** The versions that log rows point to, in their order; those expunged meanwhile are left out. */
-async function versionsOf(layout: Layout, rows: readonly LogRow[]): Promise<Version[]> {
+/** The versions that rows such as those of the log point to, in their order; those expunged meanwhile are left out. */
+export async function versionsOf(
+  layout: Layout,
+  rows: readonly Pick<LogRow, 't' | 'r' | 'v'>[],
+): Promise<Version[]> {
   const found = new Map<string, Version>();
-  const ids = new Map<string, string[]>();
-  for (const row of rows) ids.set(row.t!, [...(ids.get(row.t!) ?? []), refOf(row.r!).id]);
+  const types = new Set(rows.map(row => row.t!));
   // First what is current, then what is not: a version superseded in between is in history by then.
-  for (const [type, ofType] of ids) {
-    for await (const document of layout
-      .type(type)
-      .find({ _id: { $in: ofType } }, { projection: versionFields })) {
-      const key = `${type}/${document._id}`;
-      found.set(`${key}/${document.v}`, await made(layout, key, document));
+  for (const type of types) {
+    const ids = rows.filter(row => row.t === type).map(row => refOf(row.r!).id);
+    const current = layout.type(type).find({ _id: { $in: ids } }, { projection: versionFields });
+    for await (const document of current) {
+      found.set(`${type}/${document._id}/${document.v}`, await versionOf(layout, type, document));
     }
   }
   const missing = rows.map(row => `${row.r!}/${row.v!}`).filter(key => !found.has(key));
   if (missing.length > 0) {
-    for await (const past of layout.history.find({ _id: { $in: missing } }))
-      found.set(past._id, await made(layout, past.r, past));
+    const superseded = layout.history.find({ _id: { $in: missing } });
+    for await (const past of superseded) found.set(past._id, await made(layout, past.r, past));
   }
   return rows.flatMap(row => found.get(`${row.r!}/${row.v!}`) ?? []);
 }
+
+/** A document of the type's collection as the version it is. */
+export const versionOf = (layout: Layout, type: string, document: Current): Promise<Version> =>
+  made(layout, `${type}/${document._id}`, document);
 
 async function made(
   layout: Layout,

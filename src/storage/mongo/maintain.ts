@@ -6,16 +6,16 @@ import type { RowsOf, Version } from '../store.js';
 import { concerns, type Connection } from './connect.js';
 import { indexFields, type IndexFields } from './fields.js';
 import { asFilter } from './filter.js';
+import { versionOf } from './history.js';
 import type { Current, Layout, LogRow } from './layout.js';
 import { refOf } from './log.js';
-import { versionOf } from './search.js';
 
 /** Documents fetched at a time and type. */
 const slice = 100;
 
 export async function* scan(layout: Layout, types: readonly string[]): AsyncGenerator<Version> {
   for await (const { type, document } of inOrder(layout, types))
-    yield await versionOf({ layout }, type, document);
+    yield await versionOf(layout, type, document);
 }
 
 /** Living documents of a type in order of creation, slice by slice. */
@@ -116,7 +116,7 @@ export async function reindex(
 ): Promise<number> {
   let done = 0;
   for await (const { type, document } of inOrder(layout, [])) {
-    const fields = indexFields(rowsOf(await versionOf({ layout }, type, document)));
+    const fields = indexFields(rowsOf(await versionOf(layout, type, document)));
     const absent = indexNames.filter(name => fields[name] === undefined);
     const update: Document = {
       ...(Object.keys(fields).length > 0 ? { $set: fields } : {}),
@@ -165,7 +165,7 @@ async function* checkDocument(
   logged: ReadonlySet<string>,
 ): AsyncGenerator<string> {
   const key = `${type}/${document._id}`;
-  const fields = indexFields(rowsOf(await versionOf({ layout }, type, document)));
+  const fields = indexFields(rowsOf(await versionOf(layout, type, document)));
   for (const name of indexNames) {
     if (!sameFields(fields[name], document[name]))
       yield `${key}: stored index field '${name}' differs from its body`;

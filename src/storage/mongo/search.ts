@@ -1,12 +1,14 @@
 // search and count: each type's page in the plan's order, merged. Order and position are by scalar fields of the
 // document, so a page starts behind a position by a condition, never by skipping.
 import { FhirError } from '../../errors.js';
+import type { Ref } from '../../fhir/resource.js';
 import type { Position, SearchPlan, SortKey } from '../../search/plan.js';
 import { compareText } from '../../search/sort.js';
-import type { Page, Version } from '../store.js';
-import { join } from './body.js';
+import type { Page } from '../store.js';
+import type { Criteria } from './criteria.js';
 import { sortField } from './fields.js';
-import { asFilter, filterOf, indexFor, type Criteria, type Reach } from './filter.js';
+import { asFilter, filterOf, type Compiled, type Reach } from './filter.js';
+import { versionOf, versionsOf } from './history.js';
 import type { Current } from './layout.js';
 
 /** A total asked for as an estimate stops counting here. */
@@ -19,21 +21,26 @@ interface Hit {
 }
 
 export async function search(reach: Reach, plan: SearchPlan): Promise<Page> {
-  const hits = plan.count > 0 ? await hitsOf(reach, plan) : [];
+  // One type in a stored order brings its bodies along; else only what is on the page is fetched in the end.
+  const direct = plan.types.length === 1 && plan.sort.every(key => key.descending || !canMiss(key));
+  const hits = plan.count > 0 ? await hitsOf(reach, plan, direct ? withBody : withoutBody) : [];
   const page = hits.slice(0, plan.count);
-  const versions: Version[] = [];
-  for (const { type, document } of page) versions.push(await versionOf(reach, type, document));
-  const total = await totalOf(reach, plan);
+  const versions = direct
+    ? await Promise.all(page.map(({ type, document }) => versionOf(reach.layout, type, document)))
+    : await versionsOf(
+        reach.layout,
+        page.map(({ type, document }) => ({ t: type, r: `${type}/${document._id}`, v: document.v })),
+      );
   return {
     versions,
     ...(hits.length > page.length ? { next: page.at(-1)!.position } : {}),
-    ...total,
+    ...(await totalOf(reach, plan)),
   };
 }
 
 /** The resources that a plan finds, in its order, without their bodies. */
-export async function searchRefs(reach: Reach, plan: SearchPlan): Promise<{ type: string; id: string }[]> {
-  const hits = await hitsOf(reach, plan, { _id: 1, o: 1 });
+export async function searchRefs(reach: Reach, plan: SearchPlan): Promise<Ref[]> {
+  const hits = await hitsOf(reach, plan, withoutBody);
   return hits.slice(0, plan.count).map(({ type, document }) => ({ type, id: document._id }));
 }
 
@@ -44,14 +51,10 @@ export async function count(
 ): Promise<number> {
   let sum = 0;
   for (const type of plan.types) {
-    const criteria = await filterOf(reach, type, plan.where);
-    if (criteria === undefined) continue;
-    const options = {
-      ...hintOf(plan),
-      ...inSession(reach),
-      ...(limit === undefined ? {} : { limit: limit - sum }),
-    };
-    sum += await reach.layout.type(type).countDocuments(asFilter(criteria), options);
+    const compiled = await filterOf(reach, type, plan.where);
+    if (compiled === undefined) continue;
+    const options = { ...compiled.options, ...(limit === undefined ? {} : { limit: limit - sum }) };
+    sum += await reach.layout.type(type).countDocuments(asFilter(compiled.criteria), options);
     if (limit !== undefined && sum >= limit) return sum;
   }
   return sum;
@@ -74,13 +77,12 @@ async function totalOf(
 }
 
 /** Up to one more than the page, to tell whether it is the last. */
-async function hitsOf(reach: Reach, plan: SearchPlan, projection: Criteria = bodyToo): Promise<Hit[]> {
+async function hitsOf(reach: Reach, plan: SearchPlan, projection: Criteria): Promise<Hit[]> {
   const hits: Hit[] = [];
   for (const type of plan.types) {
-    const criteria = await filterOf(reach, type, plan.where);
-    if (criteria === undefined) continue;
-    const where = plan.after === undefined ? criteria : { $and: [criteria, behind(plan.sort, plan.after)] };
-    for (const document of await inOrder(reach, type, where, plan, projection)) {
+    const compiled = await filterOf(reach, type, plan.where);
+    if (compiled === undefined) continue;
+    for (const document of await inOrder(reach, type, compiled, plan, projection)) {
       hits.push({ type, document, position: positionOf(plan.sort, document) });
     }
   }
@@ -89,19 +91,18 @@ async function hitsOf(reach: Reach, plan: SearchPlan, projection: Criteria = bod
     : hits.sort((one, other) => compare(plan.sort, one.position, other.position));
 }
 
-const bodyToo: Criteria = { v: 1, lu: 1, m: 1, o: 1, raw: 1, parts: 1 };
+const withoutBody: Criteria = { v: 1, o: 1 };
+const withBody: Criteria = { ...withoutBody, lu: 1, m: 1, raw: 1, parts: 1 };
 
 async function inOrder(
   reach: Reach,
   type: string,
-  where: Criteria,
+  { criteria, options }: Compiled,
   plan: SearchPlan,
   projection: Criteria,
 ): Promise<Current[]> {
-  const collection = reach.layout.type(type);
-  const limit = plan.count + 1;
-  const options = { ...hintOf(plan), ...inSession(reach), allowDiskUse: true };
-  const fields = Object.fromEntries(plan.sort.map(key => [fieldOf(key), 1]));
+  const where = plan.after === undefined ? criteria : { $and: [criteria, behind(plan.sort, plan.after)] };
+  const fields = { ...projection };
   const sort: Record<string, 1 | -1> = {};
   const missing: Record<string, unknown> = {};
   plan.sort.forEach((key, i) => {
@@ -113,33 +114,23 @@ async function inOrder(
       sort[`_missing${i}`] = 1;
     }
     sort[field] = key.descending ? -1 : 1;
+    Object.assign(fields, { [field]: 1 });
   });
   sort['o'] = 1;
-  if (Object.keys(missing).length === 0) {
-    return collection
-      .find(asFilter(where), { ...options, sort, limit, projection: { ...projection, ...fields } })
-      .toArray();
-  }
-  return collection
+  return reach.layout
+    .type(type)
     .aggregate<Current>(
       [
         { $match: where },
-        { $addFields: missing },
+        ...(Object.keys(missing).length > 0 ? [{ $addFields: missing }] : []),
         { $sort: sort },
-        { $limit: limit },
-        { $project: { ...projection, ...fields } },
+        { $limit: plan.count + 1 },
+        { $project: fields },
       ],
-      options,
+      { ...options, allowDiskUse: true },
     )
     .toArray();
 }
-
-const hintOf = (plan: Pick<SearchPlan, 'where'>): { hint?: string } => {
-  const index = indexFor(plan.where);
-  return index === undefined ? {} : { hint: index };
-};
-const inSession = (reach: Reach): { session?: NonNullable<Reach['session']> } =>
-  reach.session ? { session: reach.session } : {};
 
 function fieldOf(key: SortKey): string {
   if (key.param === '_id') return '_id';
@@ -190,16 +181,4 @@ function compare(keys: readonly SortKey[], one: Position, other: Position): numb
     if (order !== 0) return key.descending ? -order : order;
   }
   return Number(one.at(-1)) - Number(other.at(-1));
-}
-
-export async function versionOf(reach: Reach, type: string, document: Current): Promise<Version> {
-  const ref = { type, id: document._id };
-  const body = await join(reach.layout, `${type}/${document._id}`, document.v, document, reach.session);
-  return {
-    ref,
-    version: document.v,
-    lastUpdated: document.lu,
-    method: document.m,
-    ...(body ? { body } : {}),
-  };
 }

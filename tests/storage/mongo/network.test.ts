@@ -86,6 +86,13 @@ describe.skipIf(unavailable)(title('MongoDB behind a breaking network'), () => {
     },
   );
 
+  test('a commit that never hears whether it was committed looks into the log', async () => {
+    const hurried = await facility.open({ url: proxy.url, limits: { deadline: 500 } });
+    times(Infinity, 'commitTransaction', 'cut after');
+    await hurried.commit([write('Patient/a', { expected: 1 }), write('Patient/b')]);
+    expect(await ids()).toEqual(['a1', 'a2', 'b1']);
+  });
+
   test.each(['insert', 'findAndModify', 'update'])('a commit whose %s is lost runs again', async word => {
     times(1, word, 'cut before');
     await store.commit([
