@@ -61,6 +61,7 @@ function findAnswers(all: readonly Parameter[]): ReadonlyMap<string, Answers> {
 /** What a parameter's values are, as text: path and type, for composites with their components. */
 function signature(parameter: Parameter): ReadonlySet<string> {
   if (parameter.test !== undefined) return new Set([JSON.stringify(parameter.test)]);
+  if (parameter.evaluate !== undefined) return new Set([parameter.url]);
   const tuples = parameter.tuples.map(({ base, components }) =>
     JSON.stringify([base.key, components.map(keys)]),
   );

@@ -3,18 +3,23 @@
 import { FhirError } from '../errors.js';
 import { parseJson } from '../fhir/json.js';
 import { refKey, type Ref, type Resource } from '../fhir/resource.js';
-import type { Page, Version } from '../storage/store.js';
 import type { IncludeStep, Through } from './include-step.js';
 import { indexRows } from './index-rows.js';
-import { or, type SearchPlan } from './plan.js';
+import { or, type Position, type SearchPlan } from './plan.js';
 import { anyOf, equal } from './types/search-type.js';
 
 export type { IncludeStep } from './include-step.js';
 
-/** The part of a store that is needed. */
-export interface IncludeStore {
-  readMany(refs: readonly Ref[]): Promise<readonly Version[]>;
-  search(plan: SearchPlan): Promise<Page>;
+/** What is needed of a stored version: its identity, and its body for the references in it. */
+interface Stored {
+  readonly ref: Ref;
+  readonly body?: Uint8Array;
+}
+
+/** What is needed of a store. */
+export interface IncludeStore<V extends Stored> {
+  readMany(refs: readonly Ref[]): Promise<readonly V[]>;
+  search(plan: SearchPlan): Promise<{ readonly versions: readonly V[]; readonly next?: Position }>;
 }
 
 export interface IncludeLimits {
@@ -30,15 +35,15 @@ const defaultMax = 5_000;
  * What the steps add to the page's matches: each resource once, none that is a match itself.
  * @throws FhirError `too-costly-search` where there are more than `max`
  */
-export async function include(
-  store: IncludeStore,
-  page: readonly Version[],
+export async function include<V extends Stored>(
+  store: IncludeStore<V>,
+  page: readonly V[],
   steps: readonly IncludeStep[],
   { bases, max = defaultMax }: IncludeLimits,
-): Promise<readonly Version[]> {
-  const found = new Map<string, Version>();
+): Promise<readonly V[]> {
+  const found = new Map<string, V>();
   const matched = new Set(page.map(version => refKey(version.ref)));
-  const keep = (versions: readonly Version[], step: IncludeStep): void => {
+  const keep = (versions: readonly V[], step: IncludeStep): void => {
     for (const version of versions) {
       const key = refKey(version.ref);
       if (!matched.has(key)) found.set(key, version);
@@ -54,7 +59,7 @@ export async function include(
       if (refs.length > 0) keep(await store.readMany(refs), step);
     } else {
       for (let plan = referrersOf(page, step, max); plan !== undefined;) {
-        const { versions, next }: Page = await store.search(plan);
+        const { versions, next }: Awaited<ReturnType<typeof store.search>> = await store.search(plan);
         keep(versions, step);
         plan = next === undefined ? undefined : { ...plan, after: next };
       }
@@ -72,7 +77,7 @@ const tooMany = (step: IncludeStep, max: number): FhirError =>
 const localTarget = /^([A-Z][A-Za-z]+)\/([A-Za-z0-9\-.]{1,64})$/;
 
 /** The references a forward step follows, each once. */
-function referredTo(page: readonly Version[], step: IncludeStep, bases: readonly string[]): readonly Ref[] {
+function referredTo(page: readonly Stored[], step: IncludeStep, bases: readonly string[]): readonly Ref[] {
   const refs = new Map<string, Ref>();
   for (const { ref: from, body } of page) {
     if (body === undefined || (step.source !== undefined && step.source !== from.type)) continue;
@@ -95,7 +100,7 @@ const reaches = ({ targets }: Through, type: string): boolean =>
   targets === undefined || targets.includes(type);
 
 /** The search for what refers to the page; undefined where nothing can. */
-function referrersOf(page: readonly Version[], step: IncludeStep, max: number): SearchPlan | undefined {
+function referrersOf(page: readonly Stored[], step: IncludeStep, max: number): SearchPlan | undefined {
   const targets = page
     .map(({ ref }) => ref)
     .filter(ref => step.target === undefined || step.target === ref.type);

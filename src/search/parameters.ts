@@ -6,7 +6,9 @@ import {
   type SearchParameterDefinition,
   type SearchParameterType,
 } from '../fhir/definitions.js';
-import { readExpression } from './extract/expression.js';
+import { compileFhirPathNodes, type FhirPathNode } from '../fhir/fhirpath.js';
+import type { JsonObject } from '../fhir/json.js';
+import { BeyondGrammar, readExpression, type Expression } from './extract/expression.js';
 import {
   pathsFrom,
   typedPaths,
@@ -36,6 +38,8 @@ export interface Parameter {
   readonly paths: readonly TypedPath[];
   /** For the few that ask a question of the resource, such as Patient's `deceased`. */
   readonly test?: TypedTest;
+  /** For expressions outside the grammar: fhirpath.js answers the values with their types. */
+  readonly evaluate?: (resource: JsonObject) => readonly FhirPathNode[];
   readonly tuples: readonly Tuples[];
   /** The parameters of a composite's components, in order. */
   readonly components: readonly SearchParameterDefinition[];
@@ -51,10 +55,7 @@ const definitionOf = (url: string): SearchParameterDefinition | undefined => {
   return definitionsByUrl.get(url);
 };
 
-/**
- * By code, in the order of the definitions. Left out are the parameters without expression, and those of the
- * specification's examples, which repeat codes of real ones.
- */
+/** By code, in the order of the definitions. Parameters without an expression are left out: there is nothing to index. */
 export function parametersOf(type: string): ReadonlyMap<string, Parameter> {
   let known = byType.get(type);
   if (known === undefined) {
@@ -62,8 +63,7 @@ export function parametersOf(type: string): ReadonlyMap<string, Parameter> {
     for (const definition of searchParameters()) {
       if (!definition.base.some(base => base === type || base === 'Resource' || base === 'DomainResource'))
         continue;
-      if (definition.expression === undefined || found.has(definition.code) || isExample(definition))
-        continue;
+      if (definition.expression === undefined || found.has(definition.code)) continue;
       found.set(definition.code, parameterOf(definition, type));
     }
     known = found;
@@ -76,28 +76,40 @@ export function parametersOf(type: string): ReadonlyMap<string, Parameter> {
 export const searchParametersOf = (type: string): readonly Parameter[] =>
   [...parametersOf(type).values()].filter(parameter => parameter.kind !== undefined);
 
-const isExample = (definition: SearchParameterDefinition): boolean =>
-  /\/SearchParameter\/example(-|$)/.test(definition.url);
-
-/** A definition as it applies to resources of the type. @throws BeyondGrammar where its expression is outside the grammar */
+/**
+ * A definition as it applies to resources of the type.
+ * @throws FhirError `value` where the expression is no FHIRPath, BeyondGrammar where a composite's is too much of it
+ */
 export function parameterOf(definition: SearchParameterDefinition, type: string): Parameter {
-  const expression = readExpression(definition.expression ?? '');
-  const branches = 'branches' in expression ? expression.branches : [];
-  const places = branches.flatMap(branch => typedPaths(branch, type));
+  const { expression = '' } = definition;
   const isComposite = definition.type === 'composite';
-  const tuples = isComposite ? places.map(base => tuplesAt(base, definition, type)) : [];
   const kind = isComposite ? 'composite' : searchTypes[definition.type]?.kind;
-  return {
+  const known = {
     code: definition.code,
     type: definition.type,
     url: definition.url,
     ...(kind === undefined ? {} : { kind }),
+  };
+  let read: Expression;
+  let places: readonly Place[];
+  try {
+    read = readExpression(expression);
+    places = 'branches' in read ? read.branches.flatMap(branch => typedPaths(branch, type)) : [];
+  } catch (error) {
+    if (!(error instanceof BeyondGrammar) || isComposite) throw error;
+    const evaluate = compileFhirPathNodes(expression);
+    const targets = definition.type === 'reference' ? targetsOf(definition, undefined) : [];
+    return { ...known, targets, paths: [], evaluate, tuples: [], components: [], elementTypes: new Set() };
+  }
+  const tuples = isComposite ? places.map(base => tuplesAt(base, definition, type)) : [];
+  return {
+    ...known,
     targets: definition.type === 'reference' ? targetsOf(definition, places) : [],
     paths: isComposite ? [] : distinct(places),
-    ...('test' in expression ? { test: typedTest(expression.test, type) } : {}),
+    ...('test' in read ? { test: typedTest(read.test, type) } : {}),
     tuples,
     components: isComposite ? componentsOf(definition, tuples) : [],
-    elementTypes: new Set('test' in expression ? ['boolean'] : places.map(place => place.type)),
+    elementTypes: new Set('test' in read ? ['boolean'] : places.map(place => place.type)),
   };
 }
 
@@ -135,10 +147,13 @@ function componentsOf(
 }
 
 /** What the definition says for all its types, narrowed by what the elements of this one may lead to. */
-function targetsOf(definition: SearchParameterDefinition, places: readonly TypedPath[]): readonly string[] {
+function targetsOf(
+  definition: SearchParameterDefinition,
+  places: readonly TypedPath[] | undefined,
+): readonly string[] {
   const declared = definition.target ?? [];
   const wide = declared.length === 0 || declared.includes('Resource') ? [...resourceTypes()] : declared;
-  if (places.some(place => place.targets === undefined)) return wide;
+  if (places === undefined || places.some(place => place.targets === undefined)) return wide;
   const narrow = wide.filter(target => places.some(place => place.targets!.includes(target)));
   return narrow.length === 0 ? wide : narrow;
 }

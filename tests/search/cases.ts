@@ -38,11 +38,12 @@ const folder = new URL('./cases/', import.meta.url);
 export const caseFiles: readonly CaseFile[] = readdirSync(folder)
   .filter(name => name.endsWith('.yaml'))
   .sort()
-  .map(name => ({
-    zone: 'UTC',
-    ...(parse(readFileSync(new URL(name, folder), 'utf8')) as Omit<CaseFile, 'name'>),
-    name: name.replace('.yaml', ''),
-  }));
+  .map(name => {
+    const file = parse(readFileSync(new URL(name, folder), 'utf8')) as Omit<CaseFile, 'name' | 'zone'> & {
+      zone?: string;
+    };
+    return { ...file, zone: file.zone ?? 'UTC', name: name.replace('.yaml', '') };
+  });
 
 /** The case's query as the server parses it: `[base]/Type?…` or `[base]?_type=…`. */
 export function requestOf({ query, ignored }: Case, { zone }: CaseFile): SearchRequest {
