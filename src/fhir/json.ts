@@ -79,15 +79,23 @@ export function parseJson(input: string | Uint8Array): Json {
     return parseCarefully(text); // throws with the place
   }
   // -0 stringifies as 0, so it too comes out different. Escaped surrogates stringify as they came, so they are looked for.
-  return JSON.stringify(value, undefined, indentOf(text)) === text &&
-    !text.includes('\\ud') &&
-    !text.includes('"__proto__"')
+  return isWrittenEvenly(text, value) && !text.includes('\\ud') && !text.includes('"__proto__"')
     ? value
     : parseCarefully(text);
 }
 
-/** What a text that is indented the usual way is indented by; undefined for a compact one. */
-const indentOf = (text: string): string | undefined => /^[{[]\n([ \t]{1,10})\S/.exec(text)?.[1];
+/** Whether the text is what JSON.stringify makes of the value: compact, or indented, also as a part of something indented. */
+function isWrittenEvenly(text: string, value: Json): boolean {
+  const trimmed = text.trimEnd();
+  const inner = /^[{[]\n([ \t]+)\S/.exec(trimmed)?.[1];
+  if (inner === undefined) return JSON.stringify(value) === trimmed;
+  const outer = trimmed.slice(trimmed.lastIndexOf('\n') + 1, -1);
+  // A line never ends within a string, so that only indentation is taken off.
+  return (
+    JSON.stringify(value, undefined, inner.slice(outer.length)) ===
+    (outer === '' ? trimmed : trimmed.replaceAll(`\n${outer}`, '\n'))
+  );
+}
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 function decode(bytes: Uint8Array): string {

@@ -9,7 +9,7 @@ import { bundleBytes, type Entry } from './bundle.js';
 import { entryRequest, responseEntry, standalone, statusText } from './bundle-entry.js';
 import type { Context, Handler } from './context.js';
 import type { FhirResponse } from './exchange.js';
-import { parseJson } from '../fhir/json.js';
+import { parseInTurns, pausing } from '../fhir/in-turns.js';
 import { transaction } from './transaction.js';
 
 /** Entries under way at once: enough for them to share commits, few enough to leave room for other requests. */
@@ -20,7 +20,8 @@ export const bundle: Handler = async context => {
   const { request, settings } = context;
   if (request.body === undefined || request.body.length === 0)
     throw new FhirError('required', 'The request needs a body: a batch or transaction Bundle.');
-  const body = parseJson(request.body);
+  const pause = pausing();
+  const body = await parseInTurns(request.body, 'entry', pause);
   if (!isObject(body) || body['resourceType'] !== 'Bundle') {
     throw new FhirError(
       'wrong-type',
@@ -39,7 +40,7 @@ export const bundle: Handler = async context => {
   }
   switch (body['type']) {
     case 'transaction':
-      return transaction(context, entries);
+      return transaction(context, entries, pause);
     case 'batch':
       return batch(context, entries);
     default:

@@ -3,6 +3,7 @@
 // https://hl7.org/fhir/R4/http.html#trules
 import { FhirError } from '../errors.js';
 import { newId, instant } from '../fhir/ids.js';
+import type { Pause } from '../fhir/in-turns.js';
 import { parseJson, writeJson, type JsonObject } from '../fhir/json.js';
 import { referencesIn, rewriteReferences } from '../fhir/reference.js';
 import { refKey, type Ref, type Resource } from '../fhir/resource.js';
@@ -53,25 +54,35 @@ const permissions: Record<Step['kind'], Permission> = {
   patch: 'update',
 };
 
-export function transaction(context: Context, bundle: readonly JsonObject[]): Promise<FhirResponse> {
+/** `pause` is asked between entries: a Bundle of thousands must not keep other requests waiting. */
+export function transaction(
+  context: Context,
+  bundle: readonly JsonObject[],
+  pause: Pause,
+): Promise<FhirResponse> {
   return once(context, async receipt => {
     const entries = bundle.map((entry, index) => entryRequest(entry, index, context.settings.bases));
     const reads = entries.filter(entry => entry.method === 'GET' || entry.method === 'HEAD');
     if (reads.length > 0 && context.request.headers['idempotency-key'] !== undefined) {
       throw new FhirError('not-supported', 'A transaction with an Idempotency-Key cannot hold GET entries.');
     }
-    const steps = entries.filter(entry => !reads.includes(entry)).map(entry => stepOf(context, entry));
+    const steps: Step[] = [];
+    for (const entry of entries) {
+      if (!reads.includes(entry)) steps.push(stepOf(context, entry));
+      await pause();
+    }
     steps.sort((a, b) => order[a.kind] - order[b.kind] || a.entry.index - b.entry.index);
 
     const prepared = await commit(
       context,
       keysOf(steps),
-      () => judgeAll(context, steps),
+      () => judgeAll(context, steps, pause),
       all => receipt(response(context, entriesOf(context, entries.length, steps, all))),
     );
     const answers = entriesOf(context, entries.length, steps, prepared);
     for (const entry of reads)
       answers[entry.index] = responseEntry(await context.dispatch(standalone(context, entry)));
+    await pause();
     return response(context, answers);
   });
 }
@@ -159,7 +170,11 @@ function keysOf(steps: readonly Step[]): readonly string[] {
 }
 
 /** One attempt: settles identities, rewrites references, judges each step. The result is in the order of `steps`. */
-async function judgeAll(context: Context, steps: readonly Step[]): Promise<readonly Prepared[]> {
+async function judgeAll(
+  context: Context,
+  steps: readonly Step[],
+  pause: Pause,
+): Promise<readonly Prepared[]> {
   const pending = new Map<string, Pending>();
   const judge = overlay(context.store, pending);
   const identities: { ref: Ref | undefined; find: Judge['find'] }[] = [];
@@ -167,6 +182,7 @@ async function judgeAll(context: Context, steps: readonly Step[]): Promise<reado
     const identity = await identify(context, judge, pending, step);
     identities.push(identity);
     claimIdentity(context, pending, step, identity.ref);
+    await pause();
   }
 
   const places = placesOf(
@@ -184,6 +200,7 @@ async function judgeAll(context: Context, steps: readonly Step[]): Promise<reado
     } catch (error) {
       throw located(error, step.entry.index);
     }
+    await pause();
   }
   return prepared;
 }

@@ -1,5 +1,6 @@
 // The writer's thread as seen from the main one: commits of the same turn go over in one message, each is settled when
 // its group is on disk.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { FhirError } from '../../errors.js';
 import { WriteConflict } from '../store.js';
@@ -8,6 +9,9 @@ import { failure, told } from './failure.js';
 import type { Task } from './maintenance.js';
 import type { Answer, FromWriter, ToWriter } from './writer-thread.js';
 import type { Commit } from './writer.js';
+
+/** So many writes are copied within a millisecond. */
+const partWrites = 64;
 
 interface Waiting {
   readonly resources: number;
@@ -30,6 +34,7 @@ export async function startWriter(
   const worker = new Worker(new URL('./writer-thread.js', import.meta.url), { workerData: options });
   const waiting = new Map<number, Waiting>();
   let outgoing: { id: number; commit: Commit }[] = [];
+  const handing = new Set<Promise<void>>();
   let next = 1;
   let broken: unknown;
   const post = (message: ToWriter): void => worker.postMessage(message);
@@ -93,6 +98,17 @@ export async function startWriter(
       send(id);
     });
   };
+  /** A long commit goes over in parts: to copy all of it for the thread at once would keep reads waiting. */
+  const handOver = async (id: number, commit: Commit): Promise<void> => {
+    const { writes } = commit;
+    let at = 0;
+    for (; writes.length - at > partWrites; at += partWrites) {
+      post({ what: 'part', id, writes: writes.slice(at, at + partWrites) });
+      await nextTurn();
+    }
+    outgoing.push({ id, commit: at === 0 ? commit : { ...commit, writes: writes.slice(at) } });
+    if (outgoing.length === 1) setImmediate(flush);
+  };
   const flush = (): void => {
     const commits = outgoing;
     outgoing = [];
@@ -101,8 +117,8 @@ export async function startWriter(
   return {
     commit: commit =>
       register<void>(commit.writes.length, id => {
-        outgoing.push({ id, commit });
-        if (outgoing.length === 1) setImmediate(flush);
+        const done = handOver(id, commit).finally(() => handing.delete(done));
+        handing.add(done);
       }),
     task: task =>
       register(0, id => {
@@ -110,6 +126,7 @@ export async function startWriter(
         post({ what: 'task', id, task });
       }),
     close: async () => {
+      await Promise.all(handing);
       flush();
       post({ what: 'close' });
       await closed.promise;

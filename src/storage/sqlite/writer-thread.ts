@@ -2,7 +2,7 @@
 // its own; what else must not meet a write (expunge, reindex) goes through here too.
 // https://www.sqlite.org/wal.html#performance_considerations
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
-import { WriteConflict, type ConflictReason } from '../store.js';
+import { WriteConflict, type ConflictReason, type Write } from '../store.js';
 import type { Ref } from '../../fhir/resource.js';
 import { connect, type ConnectionOptions } from './connection.js';
 import { tell, type Told } from './failure.js';
@@ -10,11 +10,14 @@ import { maintain, type Task } from './maintenance.js';
 import { migrate } from './schema.js';
 import { Writer, type Commit } from './writer.js';
 
+interface Arrived {
+  readonly id: number;
+  readonly commit: Commit;
+}
 export type ToWriter =
-  | {
-      readonly what: 'commits';
-      readonly commits: readonly { readonly id: number; readonly commit: Commit }[];
-    }
+  | { readonly what: 'commits'; readonly commits: readonly Arrived[] }
+  /** The first writes of a commit that is still to come; any number of these before it. */
+  | { readonly what: 'part'; readonly id: number; readonly writes: readonly Write[] }
   | { readonly what: 'task'; readonly id: number; readonly task: Task }
   | { readonly what: 'close' };
 
@@ -45,11 +48,14 @@ const send = (message: FromWriter): void => port.postMessage(message);
 const connection = connect({ ...(workerData as ConnectionOptions), write: true });
 migrate(connection.db);
 const writer = new Writer(connection);
-const waiting: { id: number; commit: Commit }[] = [];
+const waiting: Arrived[] = [];
+const parts = new Map<number, readonly Write[]>();
 let closing = false;
 
 function accept(message: ToWriter): void {
-  if (message.what === 'commits') waiting.push(...message.commits);
+  if (message.what === 'commits') waiting.push(...message.commits.map(whole));
+  else if (message.what === 'part')
+    parts.set(message.id, [...(parts.get(message.id) ?? []), ...message.writes]);
   else if (message.what === 'task') {
     while (waiting.length > 0) writeGroup();
     const { id, task } = message;
@@ -61,6 +67,14 @@ function accept(message: ToWriter): void {
       send({ what: 'answers', answers: [{ id, failed: tell(error) }] });
     }
   } else closing = true;
+}
+
+/** A commit with the parts that came before it. */
+function whole({ id, commit }: Arrived): Arrived {
+  const first = parts.get(id);
+  if (first === undefined) return { id, commit };
+  parts.delete(id);
+  return { id, commit: { ...commit, writes: [...first, ...commit.writes] } };
 }
 
 /** Takes what has arrived meanwhile, so that it shares the next transaction. */
