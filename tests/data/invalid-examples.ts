@@ -3,7 +3,8 @@ const noBase = 'SearchParameter.base is required and missing';
 
 export const invalidExamples: Readonly<Record<string, string>> = {
   'Observation-clinical-gender.json': 'performer refers to an Encounter, which its definition does not allow',
-  'SearchParameter-questionnaireresponse-extensions-QuestionnaireResponse-item-subject.json': 'the id has more than 64 characters',
+  'SearchParameter-questionnaireresponse-extensions-QuestionnaireResponse-item-subject.json':
+    'the id has more than 64 characters',
   'SearchParameter-codesystem-extensions-CodeSystem-author.json': noBase,
   'SearchParameter-codesystem-extensions-CodeSystem-effective.json': noBase,
   'SearchParameter-codesystem-extensions-CodeSystem-end.json': noBase,
