@@ -1,6 +1,8 @@
 // The thread for what takes long and nobody waits for: moving the log of recent writes (WAL) into the file, copies,
 // the check of the file's pages. https://www.sqlite.org/wal.html#ckpt, https://www.sqlite.org/lang_vacuum.html#vacuuminto
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { FhirError } from '../../errors.js';
 import { connect, type ConnectionOptions } from './connection.js';
 import { tell, type Told } from './failure.js';
 
@@ -25,8 +27,7 @@ function work(message: ToBackground): unknown {
       return row?.log ?? 0;
     }
     case 'backup':
-      connection.db.prepare('VACUUM INTO ?').run(message.path);
-      return undefined;
+      return backup(message.path);
     case 'checkPages':
       return (connection.db.pragma('quick_check(20)') as { quick_check: string }[])
         .map(row => row.quick_check)
@@ -35,6 +36,19 @@ function work(message: ToBackground): unknown {
       connection.db.close();
       return undefined;
   }
+}
+
+/** A copy has its name only when it is whole and on disk. */
+function backup(path: string): void {
+  if (existsSync(path))
+    throw new FhirError('conflict', `There is a file ${path} already; a copy is not written over it.`);
+  const part = `${path}.part`;
+  rmSync(part, { force: true });
+  connection.db.prepare('VACUUM INTO ?').run(part);
+  const file = openSync(part, 'r+');
+  fsyncSync(file);
+  closeSync(file);
+  renameSync(part, path);
 }
 
 port.on('message', (message: ToBackground) => {

@@ -1,6 +1,7 @@
 // Compares what the tables hold with what the bodies give, and the tables with each other. Runs beside traffic, but
 // then tells of resources that changed while it read.
 import { setImmediate as turn } from 'node:timers/promises';
+import Database from 'better-sqlite3';
 import type { RowsOf, Version } from '../store.js';
 import type { Connection } from './connection.js';
 import { indexed, type Table } from './postings.js';
@@ -50,7 +51,8 @@ function* checkResource(
   try {
     // The connection cannot write: a text the dictionaries do not know ends in an error.
     made = indexed(kind, version.rid, rowsOf(version), dictionary);
-  } catch {
+  } catch (error) {
+    if (!(error instanceof Database.SqliteError && error.code.startsWith('SQLITE_READONLY'))) throw error;
     yield `${name} has index rows with texts that were never indexed.`;
     return;
   }

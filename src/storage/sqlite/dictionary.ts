@@ -226,7 +226,8 @@ export class Dictionary {
       known === undefined
         ? Number(this.connection.run('INSERT INTO tgt (t) VALUES (?)', target).lastInsertRowid)
         : -known;
-    if (local) this.connection.run('INSERT OR IGNORE INTO dangling (t, p) VALUES (?, ?)', id, p);
+    if (local && this.connection.one('SELECT 1 FROM dangling WHERE t = ? AND p = ?', id, p) === undefined)
+      this.connection.run('INSERT INTO dangling (t, p) VALUES (?, ?)', id, p);
     return -id;
   }
 }

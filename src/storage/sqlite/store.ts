@@ -65,11 +65,10 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   }
 }
 
-function opening(path: string, error: unknown): unknown {
-  if (error instanceof FhirError) return error;
+function opening(path: string, error: unknown): FhirError {
   const failed = failure(error);
-  const why =
-    failed instanceof FhirError ? failed.message : error instanceof Error ? error.message : String(error);
+  const why = failed instanceof Error ? failed.message : String(failed);
+  if (why.includes(path)) return new FhirError('unavailable', why, { cause: error });
   return new FhirError('unavailable', `The store ${path} cannot be opened. ${why}`, { cause: error });
 }
 

@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { FhirError } from '../../errors.js';
 import { WriteConflict } from '../store.js';
 import type { ConnectionOptions } from './connection.js';
-import { failure, told } from './failure.js';
+import { told } from './failure.js';
 import type { Task } from './maintenance.js';
 import type { Answer, FromWriter, ToWriter } from './writer-thread.js';
 import type { Commit } from './writer.js';
@@ -65,6 +65,7 @@ export async function startWriter(
   const closed = promised();
   worker.on('message', (message: FromWriter) => {
     if (message.what === 'ready') ready.resolve();
+    else if (message.what === 'unopened') ready.reject(told(message.failed));
     else if (message.what === 'answers')
       committed(message.answers.reduce((sum, answer) => sum + settle(answer), 0));
   });
@@ -77,18 +78,7 @@ export async function startWriter(
     stop(new Error('The writer ended.'));
     closed.resolve();
   });
-  try {
-    await ready.promise;
-  } catch (cause) {
-    const failed = failure(cause);
-    throw failed instanceof FhirError
-      ? failed
-      : new FhirError(
-          'unavailable',
-          `The store ${options.path} cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}.`,
-          { cause },
-        );
-  }
+  await ready.promise;
 
   const register = <T>(resources: number, send: (id: number) => void): Promise<T> => {
     if (broken !== undefined) return Promise.reject(stopped(broken));

@@ -4,7 +4,7 @@
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
 import { WriteConflict, type ConflictReason, type Write } from '../store.js';
 import type { Ref } from '../../fhir/resource.js';
-import { connect, type ConnectionOptions } from './connection.js';
+import { connect, type Connection, type ConnectionOptions } from './connection.js';
 import { tell, type Told } from './failure.js';
 import { maintain, type Task } from './maintenance.js';
 import { migrate } from './schema.js';
@@ -34,6 +34,7 @@ export interface Answer {
   readonly failed?: Told;
 }
 export type FromWriter =
+  | { readonly what: 'unopened'; readonly failed: Told }
   | { readonly what: 'ready' }
   | { readonly what: 'answers'; readonly answers: readonly Answer[] }
   | { readonly what: 'closed' };
@@ -45,12 +46,23 @@ const groupMs = 20;
 const port = parentPort as MessagePort;
 const send = (message: FromWriter): void => port.postMessage(message);
 
-const connection = connect({ ...(workerData as ConnectionOptions), write: true });
-migrate(connection.db);
+const connection = open();
 const writer = new Writer(connection);
 const waiting: Arrived[] = [];
 const parts = new Map<number, readonly Write[]>();
 let closing = false;
+
+/** The error is told by message: as an event of the thread it would lose its code. */
+function open(): Connection {
+  try {
+    const connection = connect({ ...(workerData as ConnectionOptions), write: true });
+    migrate(connection.db);
+    return connection;
+  } catch (error) {
+    send({ what: 'unopened', failed: tell(error) });
+    throw error;
+  }
+}
 
 function accept(message: ToWriter): void {
   if (message.what === 'commits') waiting.push(...message.commits.map(whole));

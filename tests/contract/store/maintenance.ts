@@ -191,6 +191,7 @@ export function maintenancePromises(promise: Promises, prepare: () => Promise<St
           token('t', String(i % 4)),
           reference('subject', refs[(i + 11) % 30]!),
           reference('uses', 'http://x'),
+          reference('uses', `Patient/${world.tag}-not-yet`),
           date('date', i, i + (i % 5) * 50_000_000),
         ],
         { claims: [world.claim(String(i))] },

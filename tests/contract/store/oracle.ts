@@ -55,7 +55,7 @@ function withEnds(rows: readonly Row[]): Row[] {
     const lowest = group.reduce((best, one) => (compare(false)(one, best) < 0 ? one : best));
     const highest = group.reduce((best, one) => (compare(true)(one, best) > 0 ? one : best));
     const end = (row === lowest ? 1 : 0) + (row === highest ? 2 : 0);
-    return end === 0 ? (bare) : ({ ...bare, end } as Row);
+    return end === 0 ? bare : ({ ...bare, end } as Row);
   });
 }
 

@@ -1,0 +1,280 @@
+// What only the SQLite store has: its lock, its file's troubles, copies, damage found by check, the time budget.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { FhirError } from '../../../src/errors.js';
+import { all, not } from '../../../src/search/plan.js';
+import { openSqliteStore, type SqliteOptions } from '../../../src/storage/sqlite/store.js';
+import type { Store } from '../../../src/storage/store.js';
+import {
+  composite,
+  contains,
+  date,
+  leaf,
+  name,
+  number,
+  reference,
+  rowsOf,
+  string,
+  token,
+  uri,
+  World,
+} from '../../contract/store/suite.js';
+
+let folder: string;
+let path: string;
+const opened: Store[] = [];
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tsela-sqlite-'));
+  path = join(folder, 'store.sqlite');
+});
+afterEach(async () => {
+  for (const store of opened.splice(0)) await store.close();
+  await rm(folder, { recursive: true });
+});
+async function open(more: Partial<SqliteOptions> = {}): Promise<Store> {
+  const store = await openSqliteStore({ path, ...more });
+  opened.push(store);
+  return store;
+}
+async function failureOf(work: Promise<unknown>): Promise<FhirError> {
+  const error: unknown = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(FhirError);
+  return error as FhirError;
+}
+const collect = async <T>(from: AsyncIterable<T>): Promise<T[]> => {
+  const list: T[] = [];
+  for await (const one of from) list.push(one);
+  return list;
+};
+
+describe('opening', () => {
+  test('is refused while another has the file, naming both; allowed when it is closed', async () => {
+    const first = await open();
+    const refused = await failureOf(openSqliteStore({ path }));
+    expect(refused.code).toBe('unavailable');
+    expect(refused.message).toContain(path);
+    expect(refused.message).toContain(`process ${process.pid}`);
+    await first.ping();
+    await first.close();
+    await (await open()).ping();
+  });
+
+  test('tells what is wrong with the file', async () => {
+    await writeFile(
+      path,
+      'This is no database, but it is long enough to look like a damaged one. '.repeat(100),
+    );
+    expect(await failureOf(openSqliteStore({ path }))).toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('damaged') as string,
+    });
+    await rm(path);
+    const later = new Database(path);
+    later.pragma('user_version = 99');
+    later.close();
+    expect((await failureOf(openSqliteStore({ path }))).message).toMatch(/schema version is 99/);
+    await writeFile(join(folder, 'file'), '');
+    const below = await failureOf(openSqliteStore({ path: join(folder, 'file', 'store.sqlite') }));
+    expect(below).toMatchObject({ code: 'unavailable' });
+    expect(below.message).toContain(join(folder, 'file', 'store.sqlite'));
+    await mkdir(join(folder, 'folder'));
+    expect((await failureOf(openSqliteStore({ path: join(folder, 'folder') }))).code).toBe('unavailable');
+  });
+});
+
+describe('copies', () => {
+  test('hold what was committed when the copy began, and can be opened', async () => {
+    const store = await open();
+    const world = new World(store);
+    const refs = Array.from({ length: 40 }, () => world.ref());
+    await world.commit(...refs.map(ref => world.write(ref, [token('t', ref.id)])));
+    await world.put(refs[0]!);
+    const copy = join(folder, 'copy.sqlite');
+    await Promise.all([
+      store.backup(copy),
+      ...Array.from({ length: 20 }, () => store.commit([world.write(world.ref())])),
+    ]);
+    const second = await open({ path: copy });
+    expect(await second.read(refs[0]!)).toMatchObject({ version: 2 });
+    expect(await second.readMany(refs)).toHaveLength(40);
+    expect(await collect(second.check(rowsOf))).toEqual([]);
+    expect((await failureOf(store.backup(copy))).message).toContain(copy);
+  });
+});
+
+describe('check', () => {
+  const damages: [string, string, RegExp][] = [
+    ['a posting that is missing', "DELETE FROM tok WHERE v = 'gone'", /lacks an index row of t \(tok\)/],
+    [
+      'a posting too many',
+      "INSERT INTO tok SELECT p, 'more', r, 0, 0 FROM tok LIMIT 1",
+      /1 index rows of .* \(tok\) more/,
+    ],
+    ['a posting with the wrong end', 'UPDATE str SET e = 0', /other ends/],
+    ['a missing string', 'DELETE FROM str', /lacks an index row of s \(str\)/],
+    ['a missing date', 'DELETE FROM dat', /lacks an index row of d \(dat\)/],
+    ['a missing number', 'DELETE FROM num', /lacks an index row of n \(num\)/],
+    ['a missing composite', 'DELETE FROM cmp', /lacks an index row of c \(cmp\)/],
+    ['a missing reference', 'DELETE FROM ref', /lacks an index row of r \(ref\)/],
+    ['a reference without its reverse', 'DELETE FROM rref', /A reference without its reverse/],
+    ['a current resource that is not listed', 'DELETE FROM cur WHERE r = 1', /not in the list of current/],
+    ['a wrong primary date', 'UPDATE cur SET d = 7 WHERE r = 1', /another primary date/],
+    ['wrong packed values', "UPDATE cur SET b = x'00' WHERE r = 1", /other packed values/],
+    [
+      'a body that went missing',
+      'UPDATE res SET body = NULL WHERE rid = 3',
+      /A body where there should be none/,
+    ],
+    ['a superseded version that went missing', 'DELETE FROM hist WHERE ver = 2', /A gap in the versions/],
+    [
+      'a superseded version of nothing',
+      'UPDATE hist SET rid = 999 WHERE ver = 1',
+      /A superseded version without a resource/,
+    ],
+    ['a change that is not in the log', 'DELETE FROM log WHERE rid = 1 AND ver = 3', /not in the change log/],
+    ['a log row of nothing', 'UPDATE log SET rid = 999 WHERE seq = 1', /names what is not there/],
+    ['a wrong count', 'UPDATE kind SET n = n + 1', /A wrong count/],
+    ['a claim of nobody', 'UPDATE claim SET r = 999', /A claim whose owner is not current/],
+    [
+      'a reference that was not re-pointed',
+      "UPDATE tgt SET t = 'Patient/' || (SELECT id FROM res WHERE rid = 1) WHERE t LIKE 'http%'",
+      /kept by name although/,
+    ],
+  ];
+  test.each(damages)('finds %s', async (_, damage, complaint) => {
+    const store = await open();
+    const world = new World(store);
+    const rows = [
+      token('t', 'gone'),
+      string('s', 'S'),
+      date('date', 5),
+      date('d', 5),
+      number('n', 5),
+      uri('u', 'urn:u'),
+      reference('r', 'http://else/1'),
+      composite(
+        'c',
+        { kind: 'token', system: 'urn:s', code: 'x' },
+        { kind: 'number', lo: 1, hi: 2, system: '', code: 'mg' },
+      ),
+    ];
+    const first = world.ref();
+    await world.put(first, rows, { claims: [world.claim('c')] });
+    await world.put(first, rows, { claims: [world.claim('c')] });
+    await world.put(first, rows, { claims: [world.claim('c')] });
+    await world.put(world.ref(), [reference('r', first)]);
+    await world.put(world.ref('Observation'));
+    expect(await collect(store.check(rowsOf))).toEqual([]);
+    await store.close();
+    const db = new Database(path);
+    expect(db.prepare(damage).run().changes).toBeGreaterThan(0);
+    db.close();
+    const again = await open();
+    const rowsAnyway = (version: Parameters<typeof rowsOf>[0]): ReturnType<typeof rowsOf> =>
+      version.body ? rowsOf(version) : [];
+    expect((await collect(again.check(rowsAnyway))).join('\n')).toMatch(complaint);
+  });
+});
+
+describe('long searches', () => {
+  test('end with too-costly-search when their time is over, and others go on', async () => {
+    const store = await open({
+      searchBudgetMs: 0,
+      limits: { few: 1, many: 1, window: 4, stepMs: 0, patienceMs: 0 },
+    });
+    const world = new World(store);
+    await world.commit(
+      ...Array.from({ length: 300 }, (_, i) =>
+        world.write(world.ref(), [string('s:text', `Text ${i}`, 0), date('d', i)]),
+      ),
+    );
+    const refused = await failureOf(
+      store.search({
+        types: ['Patient'],
+        where: not(leaf('string', 's:text', contains('value', 'ext'))),
+        sort: [],
+        count: 10,
+        total: 'none',
+      }),
+    );
+    expect(refused).toMatchObject({ code: 'too-costly-search', status: 400 });
+    expect(await store.read(world.ref())).toBeUndefined();
+    expect(
+      (await store.search({ types: ['Patient'], where: all, sort: [], count: 3, total: 'none' })).versions,
+    ).toHaveLength(3);
+  });
+});
+
+test('moves the log of writes into the file while it is open', async () => {
+  const store = await open();
+  const world = new World(store);
+  for (let round = 0; ; round++) {
+    await world.commit(...Array.from({ length: 100 }, () => world.write(world.ref(), [token('t', 'x')])));
+    if ((await stat(path)).size > 100_000) break;
+    expect(round).toBeLessThan(100);
+  }
+});
+
+test('goes on writing where the last process left off, several thousand resources on', async () => {
+  const world = new World(await open());
+  const refs = Array.from({ length: 2500 }, () => world.ref('Observation'));
+  for (let at = 0; at < refs.length; at += 500)
+    await world.commit(...refs.slice(at, at + 500).map((ref, i) => world.write(ref, [date('date', i)])));
+  await world.store.close();
+  const again = await open();
+  expect(await again.count(world.plan(all, { types: ['Observation'] }))).toBe(2500);
+  expect((await again.counts()).get('Observation')).toBe(2500);
+  const next = new World(again);
+  await next.put(next.ref('Observation'));
+  expect(name((await collect(again.scan(['Observation']))).at(-1)!.ref)).toMatch(next.tag);
+});
+
+const probe = mkdtempSync(join(tmpdir(), 'tsela-mount-'));
+const canMount = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', probe]).status === 0;
+if (canMount) spawnSync('umount', [probe]);
+rmSync(probe, { recursive: true });
+
+describe.skipIf(!canMount)('a full disk (skipped where this process may not mount a small one)', () => {
+  test('refuses writes clearly, loses nothing, and goes on when there is room again', async () => {
+    const disk = join(folder, 'disk');
+    await mkdir(disk);
+    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', disk]).status).toBe(0);
+    try {
+      await writeFile(join(disk, 'filling'), Buffer.alloc(1_000_000));
+      const store = await openSqliteStore({ path: join(disk, 'store.sqlite') });
+      const world = new World(store);
+      const stored: ReturnType<World['ref']>[] = [];
+      let failed: FhirError | undefined;
+      while (failed === undefined) {
+        const batch = Array.from({ length: 5 }, () => world.ref());
+        const ends = await Promise.allSettled(batch.map(ref => store.commit([world.write(ref, [token('t', ref.id)], { body: Buffer.from(JSON.stringify({ rows: [token('t', ref.id), token('case', world.tag)], filling: 'x'.repeat(5000) })) })]))); // prettier-ignore
+        for (const [i, end] of ends.entries()) {
+          if (end.status === 'fulfilled') stored.push(batch[i]!);
+          else failed = end.reason as FhirError;
+        }
+      }
+      expect(failed).toBeInstanceOf(FhirError);
+      expect(failed).toMatchObject({
+        code: 'unavailable',
+        message: expect.stringContaining('disk') as string,
+      });
+      expect(failed.cause).toBeInstanceOf(Error);
+      expect(await store.readMany(stored)).toHaveLength(stored.length);
+      await rm(join(disk, 'filling'));
+      await world.put(world.ref());
+      expect(await store.count(world.plan(all))).toBe(stored.length + 1);
+      expect(await collect(store.check(rowsOf))).toEqual([]);
+      await store.close();
+    } finally {
+      spawnSync('umount', [disk]);
+    }
+  });
+});
