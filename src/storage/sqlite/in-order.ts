@@ -1,14 +1,22 @@
 // A page from an index that is read in the order of the results, window by window, until it is full.
 import type { Value } from './connection.js';
 import type { Driver } from './drive.js';
-import { isNo, type Fragment, type Steps } from './filter.js';
+import { isNo, isYes, type Fragment, type Steps } from './filter.js';
 import { compareHits, valueColumns, valuesOf, type Candidate, type Hit } from './hit.js';
-import type { Order } from './order.js';
+import type { KeyValue, Order } from './order.js';
 import { remaining, withCur, type Wanted } from './start.js';
 import { Window } from './window.js';
 
-/** The results that the order has; those without a value are missing where it is `partial`. */
-export function* inOrder(wanted: Wanted, order: Order, driver: Driver | undefined): Steps<Hit[]> {
+/**
+ * The results that the order has; those without a value are missing where it is `partial`.
+ * @param rows how many rows it has, where that is known: then they are read at once
+ */
+export function* inOrder(
+  wanted: Wanted,
+  order: Order,
+  driver: Driver | undefined,
+  rows?: number,
+): Steps<Hit[]> {
   const { query, kind, sort, limit, after } = wanted;
   const { connection } = query;
   const first = after?.keys[0];
@@ -22,22 +30,34 @@ export function* inOrder(wanted: Wanted, order: Order, driver: Driver | undefine
   const joined = on.cur || values.cur || sort[0]!.param === '_id' ? withCur(kind, c) : '';
   const furtherKeys = valuesOf(connection, kind, further);
   const compare = compareHits(sort);
-  const window = new Window(connection, Math.max(connection.limits.window, 2 * limit));
+  const isEveryRow = isYes(on) && joined === '';
+  const width = isEveryRow ? 2 * limit : Math.max(connection.limits.window, 2 * limit);
+  const window = new Window(connection, rows === undefined ? width : rows + 1);
   const keyOf = (key: Value): string | number | null =>
     key === order.absent ? null : (key as string | number);
-  const judged = (range: Fragment): Hit[] =>
-    window
-      .measure(() =>
-        connection.all<Candidate & { key: string | number }>(
-          `SELECT x.r, x.key${values.sql} FROM (${range.sql}) x${joined} WHERE ${on.sql}`,
-          ...range.args,
-          ...on.args,
-        ),
-      )
+  const judged = (range: Fragment): Hit[] => {
+    const sql = `SELECT x.r, x.key${values.sql} FROM (${range.sql}) x${joined} WHERE ${on.sql}`;
+    if (values.sql === '') {
+      const found = window.measure(() =>
+        connection.rows<readonly [number, string | number]>(sql, ...range.args, ...on.args),
+      );
+      return found.map(([r, key]) => ({ r, keys: [keyOf(key)] }));
+    }
+    return window
+      .measure(() => connection.all<Candidate & { key: string | number }>(sql, ...range.args, ...on.args))
       .map(row => ({ r: row.r, keys: [keyOf(row.key), ...furtherKeys(row).keys] }));
-  /** The row at the end of a full window. */
-  const last = <T>(column: string, range: Fragment, size: number): T | undefined =>
-    connection.one<T>(`SELECT ${column} FROM (${range.sql}) LIMIT 1 OFFSET ?`, ...range.args, size - 1);
+  };
+  /** The row at the end of a full window; where every row is a result, it is among those that were read. */
+  const endOf = (range: Fragment, size: number, read: readonly Hit[]): Hit | undefined => {
+    if (rows !== undefined && rows < size) return undefined;
+    if (isEveryRow) return read.length < size ? undefined : read.at(-1);
+    const end = connection.rows<readonly [number, string | number]>(
+      `SELECT r, key FROM (${range.sql}) LIMIT 1 OFFSET ?`,
+      ...range.args,
+      size - 1,
+    )[0];
+    return end && { r: end[0], keys: [keyOf(end[1])] };
+  };
 
   const hits: Hit[] = [];
   const add = (more: Hit[]): void => {
@@ -53,11 +73,12 @@ export function* inOrder(wanted: Wanted, order: Order, driver: Driver | undefine
     for (let place = from; ;) {
       const { size } = window;
       const range = order.ties(key, place, size);
-      if (further.length === 0) add(judged(range));
-      else some.push(...judged(range));
-      const end = hits.length >= limit ? undefined : last<number>('r', range, size);
-      if (end === undefined) break;
-      place = end;
+      const more = judged(range);
+      const end = endOf(range, size, more);
+      if (further.length === 0) add(more);
+      else some.push(...more);
+      if (end === undefined || hits.length >= limit) break;
+      place = end.r;
       yield;
     }
     add(some);
@@ -72,12 +93,17 @@ export function* inOrder(wanted: Wanted, order: Order, driver: Driver | undefine
     const { size } = window;
     const range = order.beyond(from, size);
     const more = judged(range);
-    const boundary = last<string | number>('key', range, size);
+    const end = endOf(range, size, more);
+    if (end === undefined) {
+      add(more);
+      break;
+    }
     // The last key of a full window may go on beyond it: its resources are read by themselves.
-    add(boundary === undefined ? more : more.filter(hit => hit.keys[0] !== keyOf(boundary)));
-    if (boundary === undefined || hits.length >= limit) break;
-    yield* ties(boundary, 0);
-    from = boundary;
+    const [boundary] = end.keys as [KeyValue];
+    add(more.filter(hit => hit.keys[0] !== boundary));
+    if (hits.length >= limit) break;
+    from = boundary ?? order.absent!;
+    yield* ties(from, 0);
     yield;
   }
   return hits.slice(0, limit);

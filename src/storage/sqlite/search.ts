@@ -128,15 +128,21 @@ function* ordered(
 
   // The postings of a target are in order of the primary date already: no other driver beats them by much.
   const stream = isPrimary(kind, sort[0]!) ? drivers.find(one => one.target) : undefined;
-  const decided =
-    stream !== undefined && (drivers.length === 1 || countUpTo(connection, stream, limits.few) < limits.few);
+  const rows =
+    stream !== undefined && drivers.length > 1 ? countUpTo(connection, stream, limits.few) : undefined;
+  const decided = stream !== undefined && (rows === undefined || rows < limits.few);
   const best = decided
     ? undefined
     : (shortest(connection, drivers, limits.few) ??
       (stream ? undefined : shortest(connection, drivers, limits.many)));
   if (best !== undefined) return yield* fromCandidates(wanted, best);
   if (stream?.target !== undefined)
-    return yield* inOrder(wanted, referring(stream.target.p, stream.target.v), stream);
+    return yield* inOrder(
+      wanted,
+      referring(stream.target.p, stream.target.v),
+      stream,
+      decided ? rows : undefined,
+    );
   const found = orderOf(connection.dictionary, kind, sort[0]!);
   const order = found === 'gather' ? yield* gathered(connection, kind, sort[0]!) : found;
   const hits = order === undefined ? [] : yield* inOrder(wanted, order, undefined);
