@@ -5,7 +5,7 @@ import { resourceTypes } from '../fhir/definitions.js';
 import { answeredBy, type Answer, type Answers } from './aliases.js';
 import { didYouMean } from './did-you-mean.js';
 import { parametersOf, type Parameter } from './parameters.js';
-import { all, and, none, not, or, type Node } from './plan.js';
+import { all, and, none, not, or, type Leaf, type Node } from './plan.js';
 import { searchTypes } from './types/all.js';
 import { componentValues, compositeAlternatives, askedOf } from './types/composite.js';
 import { isCanonical } from './types/reference.js';
@@ -90,10 +90,32 @@ function criterionOf(
   if (modifier === 'missing') return missing(type, parameter, name, values);
   if (code === '_id') return idIsOneOf(name, modifier, values);
   checkModifier(parameter, name, modifier);
-  const node = or(
-    ...values.map(value => answered(answeredBy(type, code), parameter, { name, modifier, value, settings })),
+  const node = either(
+    values.map(value => answered(answeredBy(type, code), parameter, { name, modifier, value, settings })),
   );
   return modifier === 'not' ? not(node) : node;
+}
+
+/** Disjunction in which leaves of one parameter become as few as possible: a list of codes is one leaf. */
+function either(nodes: readonly Node[]): Node {
+  const node = or(...nodes);
+  if (node.op !== 'or') return node;
+  const rest: Node[] = [];
+  const leaves = new Map<string, Leaf[]>();
+  for (const one of node.nodes) {
+    if (one.op !== 'row') rest.push(one);
+    else leaves.set(`${one.kind} ${one.param}`, [...(leaves.get(`${one.kind} ${one.param}`) ?? []), one]);
+  }
+  return or(
+    ...[...leaves.values()].map(([first, ...more]) =>
+      anyOf(
+        first!.kind,
+        first!.param,
+        [first!, ...more].map(one => one.where),
+      ),
+    ),
+    ...rest,
+  );
 }
 
 /** @throws UnknownParameter */
