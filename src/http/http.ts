@@ -1,5 +1,6 @@
-// Koa in, Koa out: the FHIR base at /fhir, health, metrics, and one way every request is received, answered, counted and
-// logged. https://hl7.org/fhir/R4/http.html
+// The FHIR base at /fhir, and one way every FHIR request is received, answered, counted and logged; Koa serves what is
+// beside it. https://hl7.org/fhir/R4/http.html
+// Surprising why: FHIR requests do not pass through Koa, see docs/decisions/0001-http.md.
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Koa from 'koa';
@@ -40,11 +41,17 @@ export interface Listening {
 }
 
 export interface Http {
-  callback(): (req: IncomingMessage, res: ServerResponse) => void;
+  callback(): (req: IncomingMessage, res: ServerResponse) => Promise<void>;
   listen(port: number, host: string): Promise<Listening>;
 }
 
 export const fhirPath = '/fhir';
+/** `/fhir` followed by its end, a slash or a question mark; not `/fhirish`. */
+function isFhir(url: string): boolean {
+  const after = url.charCodeAt(fhirPath.length);
+  return url.startsWith(fhirPath) && (Number.isNaN(after) || after === 47 || after === 63);
+}
+
 const withBody = new Set(['POST', 'PUT', 'PATCH']);
 
 export function createHttp(options: HttpOptions): Http {
@@ -138,20 +145,15 @@ export function createHttp(options: HttpOptions): Http {
 
   const app = new Koa();
   app.silent = true; // what fails is logged here, once
-  app.use((ctx, next) => {
-    const after = ctx.url.charCodeAt(fhirPath.length);
-    // End, "/", "?": not /fhirish.
-    if (!ctx.url.startsWith(fhirPath) || !(Number.isNaN(after) || after === 47 || after === 63))
-      return next();
-    ctx.respond = false;
-    return serve(ctx.req, ctx.res);
-  });
   app.use(besideFhir({ ...options, fhirPath, isStopping: () => stopping, origin: () => origin }));
+  const beside = app.callback();
+  const handle = (req: IncomingMessage, res: ServerResponse): Promise<void> =>
+    isFhir(req.url!) ? serve(req, res) : beside(req, res);
 
   return {
-    callback: () => app.callback(),
+    callback: () => handle,
     async listen(port, host) {
-      const server = await listen(app.callback(), { port, host, config, log });
+      const server = await listen(handle, { port, host, config, log });
       origin = originOf(config, server.port);
       base = origin + fhirPath;
       return {

@@ -41,7 +41,10 @@ export async function listen(
   });
   const accept = (req: IncomingMessage, res: ServerResponse): void => {
     silent.delete(req.socket);
-    void handle(req, res);
+    handle(req, res).catch((error: unknown) => {
+      log.error({ err: error }, 'a response could not be sent');
+      res.destroy();
+    });
   };
   server.on('request', accept).on('checkContinue', accept);
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseUnreadable(error, socket, log));
