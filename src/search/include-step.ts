@@ -1,10 +1,11 @@
 // `_include` and `_revinclude` as steps that include.ts carries out. https://hl7.org/fhir/R4/search.html#include
 import { FhirError } from '../errors.js';
 import { resourceTypes } from '../fhir/definitions.js';
-import { referenceAnswers, referenceNamed } from './criteria.js';
+import { referenceAnswers, referenceNamed } from './named-parameter.js';
 import { didYouMean } from './did-you-mean.js';
 import { parametersOf } from './parameters.js';
 import { isCanonical } from './types/reference.js';
+import { quoted } from './types/search-type.js';
 
 export interface IncludeStep {
   /** As the client wrote it, `_include=Observation:patient`; for messages. */
@@ -40,7 +41,7 @@ export function parseInclude(name: string, value: string, types: readonly string
   if (more.length > 0 || code === '') {
     throw new FhirError(
       'invalid-search',
-      `"${text}" is not understood: expected [type]:[reference parameter] or [type]:[reference parameter]:[target type].`,
+      `${quoted(text)} is not understood: expected [type]:[reference parameter] or [type]:[reference parameter]:[target type].`,
     );
   }
   checkType(text, source);
@@ -48,7 +49,7 @@ export function parseInclude(name: string, value: string, types: readonly string
   if (direction === 'include' && !types.includes(source)) {
     throw new FhirError(
       'invalid-search',
-      `"${text}" follows references of ${source}, but this search finds ${types.join(', ')}.`,
+      `${quoted(text)} follows references of ${source}, but this search finds ${types.join(', ')}.`,
     );
   }
   const parameters =
@@ -65,7 +66,7 @@ export function parseInclude(name: string, value: string, types: readonly string
   ) {
     throw new FhirError(
       'invalid-search',
-      `"${text}": ${source}.${code} does not lead to ${reached.join(', ')}.`,
+      `${quoted(text)}: ${source}.${code} does not lead to ${reached.join(', ')}.`,
     );
   }
   const through = parameters.flatMap(one =>
@@ -81,6 +82,6 @@ function checkType(text: string, type: string): void {
   if (!resourceTypes().has(type))
     throw new FhirError(
       'invalid-search',
-      `"${text}": "${type}" is no resource type.${didYouMean(type, resourceTypes())}`,
+      `${quoted(text)}: ${quoted(type)} is no resource type.${didYouMean(type, resourceTypes())}`,
     );
 }

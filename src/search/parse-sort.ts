@@ -1,7 +1,7 @@
 // `_sort=family,-birthdate` as sort keys. https://hl7.org/fhir/R4/search.html#sort
 import { FhirError } from '../errors.js';
 import { answeredBy } from './aliases.js';
-import { parameterNamed } from './criteria.js';
+import { parameterNamed } from './named-parameter.js';
 import type { SortKey } from './plan.js';
 
 /** @throws FhirError where a parameter is unknown or has no order */

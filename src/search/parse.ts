@@ -3,13 +3,14 @@
 // lenient handling, reported; modifiers and values are refused either way, since ignoring them would widen the search.
 import { FhirError, type Issue } from '../errors.js';
 import { resourceTypes } from '../fhir/definitions.js';
-import { criterion, parameterNamed, UnknownParameter } from './criteria.js';
+import { criterion } from './criteria.js';
+import { parameterNamed, UnknownParameter } from './named-parameter.js';
 import { didYouMean } from './did-you-mean.js';
 import { parseInclude, type IncludeStep } from './include-step.js';
 import { parametersOf } from './parameters.js';
 import { and, type Node, type SearchPlan, type SortKey } from './plan.js';
 import { parseSort } from './parse-sort.js';
-import { split, unescape, type ParseSettings } from './types/search-type.js';
+import { quoted, split, unescape, type ParseSettings } from './types/search-type.js';
 
 export type Summary = 'true' | 'text' | 'data' | 'count' | 'false';
 type Params = readonly (readonly [name: string, value: string])[];
@@ -125,8 +126,8 @@ function criterionOf(
       throw error;
     const what =
       types.length === 1
-        ? `${types[0]} has no search parameter "${name}".`
-        : `"${name}" is not a search parameter of all the types searched.`;
+        ? `${types[0]} has no search parameter ${quoted(name)}.`
+        : `${quoted(name)} is not a search parameter of all the types searched.`;
     throw new UnknownParameter(
       what + didYouMean(name, [...parametersOf(types[0]!).keys(), ...resultParameters]),
     );
@@ -149,7 +150,7 @@ function typesOf(input: SearchInput): readonly string[] {
     if (!resourceTypes().has(type)) {
       throw new FhirError(
         'invalid-search',
-        `_type names "${type}", which is no resource type.${didYouMean(type, resourceTypes())}`,
+        `_type names ${quoted(type)}, which is no resource type.${didYouMean(type, resourceTypes())}`,
       );
     }
   }
@@ -175,7 +176,7 @@ function option(
       if (!/^\d{1,9}$/.test(value))
         throw new FhirError(
           'invalid-search',
-          `_count is "${value}"; expected a whole number from 0 to ${input.maxCount}.`,
+          `_count is ${quoted(value)}; expected a whole number from 0 to ${input.maxCount}.`,
         );
       options.count = Number(value);
       return true;
@@ -211,7 +212,10 @@ function option(
 function oneOf<const T extends string>(name: string, value: string, accepted: readonly T[]): T {
   const found = accepted.find(one => one === value);
   if (found === undefined)
-    throw new FhirError('invalid-search', `${name} is "${value}"; accepted here: ${accepted.join(', ')}.`);
+    throw new FhirError(
+      'invalid-search',
+      `${name} is ${quoted(value)}; accepted here: ${accepted.join(', ')}.`,
+    );
   return found;
 }
 
@@ -234,14 +238,14 @@ export function parseCriteria(
     if (resultParameters.includes(name.split(':')[0]!)) {
       throw new FhirError(
         'invalid-search',
-        `${name} is about the result of a search; criteria only select resources.`,
+        `${name.split(':')[0]} is about the result of a search; criteria only select resources.`,
       );
     }
     const node = criterion([type], name, value, { ...settings, now: Date.now() });
     if (node !== undefined) nodes.push(node);
   }
   if (nodes.length === 0)
-    throw new FhirError('invalid-search', `"${query}" has no criterion that could select a ${type}.`);
+    throw new FhirError('invalid-search', `${quoted(query)} has no criterion that could select a ${type}.`);
   return { types: [type], where: and(...nodes), sort: [], count: severalIsTwo, total: 'none' };
 }
 

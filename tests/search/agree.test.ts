@@ -41,18 +41,16 @@ const patient = fc.record(
   },
   { requiredKeys: [] },
 );
-const quantity = fc
-  .constantFrom(...numbers.slice(0, 8))
-  .chain(value =>
-    fc.record(
-      {
-        value: fc.constant(Number(value)),
-        unit: fc.constantFrom('mg', 'g'),
-        comparator: fc.constantFrom('<', '>='),
-      },
-      { requiredKeys: ['value'] },
-    ),
-  );
+const quantity = fc.constantFrom(...numbers.slice(0, 8)).chain(value =>
+  fc.record(
+    {
+      value: fc.constant(Number(value)),
+      unit: fc.constantFrom('mg', 'g'),
+      comparator: fc.constantFrom('<', '>='),
+    },
+    { requiredKeys: ['value'] },
+  ),
+);
 const observation = fc.record(
   {
     code: few(token).map(coding => ({ coding })),

@@ -1,3 +1,4 @@
+// Folding and text order. https://hl7.org/fhir/R4/search.html#string
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fold } from '../../src/search/fold.js';

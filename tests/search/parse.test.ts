@@ -100,6 +100,36 @@ describe('a search request', () => {
     );
   });
 
+  it('shortens what it quotes', () => {
+    const long = 'x'.repeat(1_000_000);
+    for (const query of [
+      `${long}=1`,
+      `birthdate=${long}`,
+      `name:${long}=1`,
+      `general-practitioner.${long}=1`,
+      `_sort=${long}`,
+    ]) {
+      const message = /^.{1,600}$/s;
+      expect(() => parse(query)).toThrowError(message);
+    }
+  });
+
+  it('does not let chains without types multiply', () => {
+    const query = `target.${'entity.target.'.repeat(2)}_id=x`;
+    expect(() => parse(query, { types: ['Provenance'] })).not.toThrowError(RangeError);
+    const started = ['focus', 'subject', 'target', 'item', 'entity'];
+    for (const code of started) {
+      try {
+        const { plan } = parse(`target.${code}.${code}.${code}._id=x`, { types: ['Provenance'] });
+        expect(JSON.stringify(plan).length).toBeLessThan(100_000);
+      } catch (error) {
+        expect(error).toMatchObject({
+          code: expect.stringMatching(/too-costly-search|invalid-search/) as string,
+        });
+      }
+    }
+  });
+
   it('of the whole system names all types, or those of _type', () => {
     expect(parse('_lastUpdated=gt2020', { types: [] }).plan.types.length).toBeGreaterThan(140);
     expect(parse('_type=Patient,Group&_type=Patient', { types: [] }).plan.types).toEqual([
@@ -132,7 +162,7 @@ describe('criteria of conditional interactions', () => {
     ['_sort=name', '_sort is about the result'],
     ['name=x&_count=1', '_count is about the result'],
     ['_include=Patient:organization', '_include is about the result'],
-    ['_revinclude:iterate=Patient:organization', 'is about the result'],
+    ['_revinclude:iterate=Patient:organization', '_revinclude is about the result'],
     ['nmae=x', 'Did you mean "name"'],
     ['name=', 'has no criterion'],
     ['', 'has no criterion'],

@@ -95,11 +95,14 @@ function merged(alternatives: Alternatives): Alternatives {
 
 export const equal = (column: string, value: string): Condition => ({ column, is: 'eq', value });
 
+/** A client's text for a message, shortened: it may be megabytes. */
+export const quoted = (text: string): string => `"${text.length > 100 ? `${text.slice(0, 100)}…` : text}"`;
+
 /** @throws FhirError `invalid-search` naming the parameter, the value and what is accepted. */
 export function refuse(asked: Asked, value: string, accepted: string): never {
   throw new FhirError(
     'invalid-search',
-    `The value "${unescape(value)}" of search parameter "${asked.name}" is not understood: ${accepted}.`,
+    `The value ${quoted(unescape(value))} of search parameter ${quoted(asked.name)} is not understood: ${accepted}.`,
   );
 }
 
