@@ -60,6 +60,11 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
     await listening.close();
     throw error;
   }
+  const { store } = system;
+  metrics.gauge('tsela_resources', 'Current resources by type.', () => store.counts(), {
+    label: 'type',
+    keepFor: 300_000,
+  });
   log.info({ url: base }, 'listening');
   const close = async (): Promise<void> => {
     await listening.close();

@@ -5,13 +5,20 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 export interface Metrics {
   /** Counts an answered request; `milliseconds` from its first line to the end of its answer. */
   request(interaction: string, status: number, milliseconds: number): void;
-  /** A figure read when somebody asks for the metrics; labelled where `read` answers a map. */
-  gauge(name: string, help: string, read: () => Figure | Promise<Figure>, label?: string): void;
+  /** A figure read when somebody asks for the metrics; one that cannot be read then is left out. */
+  gauge(name: string, help: string, read: () => Figure | Promise<Figure>, options?: GaugeOptions): void;
   /** A counter to be raised by whoever made it. */
   counter(name: string, help: string): (by?: number) => void;
   /** The text a scrape gets, and its media type. */
   readonly contentType: string;
   text(): Promise<string>;
+}
+
+export interface GaugeOptions {
+  /** The label of the figures where `read` answers a map. */
+  readonly label?: string;
+  /** How many milliseconds a figure that is dear to read is told again. */
+  readonly keepFor?: number;
 }
 
 export type Figure = number | ReadonlyMap<string, number>;
@@ -38,17 +45,24 @@ export function createMetrics(): Metrics {
         byStatus.set(status, (histogram = durations.labels(interaction, String(status))));
       histogram.observe(milliseconds / 1000);
     },
-    gauge(name, help, read, label) {
+    gauge(name, help, read, { label, keepFor = 0 } = {}) {
+      let readAt = -Infinity;
       new Gauge({
         name,
         help,
         labelNames: label === undefined ? [] : [label],
         registers: [registry],
         async collect() {
-          const figure = await read();
-          if (typeof figure === 'number') return this.set(figure);
+          if (performance.now() - readAt < keepFor) return;
           this.reset();
-          for (const [value, count] of figure) this.set({ [label ?? 'name']: value }, count);
+          try {
+            const figure = await read();
+            if (typeof figure === 'number') this.set(figure);
+            else for (const [value, count] of figure) this.set({ [label ?? 'name']: value }, count);
+            readAt = performance.now();
+          } catch {
+            this.remove(); // a scrape tells what it can; readiness tells that the store does not answer
+          }
         },
       });
     },

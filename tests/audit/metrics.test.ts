@@ -20,7 +20,7 @@ it('reads figures when asked, with or without a label, and forgets labels that a
   const metrics = createMetrics();
   let figures = new Map([['a', 1], ['b', 2]]); // prettier-ignore
   metrics.gauge('tsela_one', 'One figure.', () => 7);
-  metrics.gauge('tsela_many', 'Many figures.', async () => figures, 'kind');
+  metrics.gauge('tsela_many', 'Many figures.', async () => figures, { label: 'kind' });
   expect(await metrics.text()).toMatch(
     /tsela_one 7\n[^]*tsela_many\{kind="a"\} 1\ntsela_many\{kind="b"\} 2\n/,
   );
@@ -28,6 +28,22 @@ it('reads figures when asked, with or without a label, and forgets labels that a
   const text = await metrics.text();
   expect(text).toContain('tsela_many{kind="b"} 3');
   expect(text).not.toContain('kind="a"');
+});
+
+it('leaves out a figure that cannot be read, and asks for a dear one seldom', async () => {
+  const metrics = createMetrics();
+  let isBroken = true;
+  let asked = 0;
+  metrics.gauge('tsela_broken', 'A figure.', async () => {
+    if (isBroken) throw new Error('no store');
+    return 3;
+  });
+  metrics.gauge('tsela_dear', 'A figure.', () => ++asked, { keepFor: 3_600_000 });
+  expect(await metrics.text()).not.toMatch(/^tsela_broken/m);
+  isBroken = false;
+  const text = await metrics.text();
+  expect(text).toMatch(/^tsela_broken 3$/m);
+  expect(text).toMatch(/^tsela_dear 1$/m);
 });
 
 it('has counters', async () => {
