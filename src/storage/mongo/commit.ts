@@ -17,6 +17,7 @@ import { indexFields, type IndexFields } from './fields.js';
 import { judge, lock, locksOf, type Judged } from './judge.js';
 import type { Body, Chunk, Current, Layout, LogRow, Past } from './layout.js';
 import { takeNumbers, voidNumbers } from './log.js';
+import type { Sessions } from './sessions.js';
 
 export interface CommitLimits {
   /** Writes in one commit. */
@@ -42,6 +43,7 @@ interface Prepared {
 export async function commit(
   connection: Connection,
   layout: Layout,
+  sessions: Sessions,
   limits: CommitLimits,
   writes: readonly Write[],
   receipt: Receipt | undefined,
@@ -54,6 +56,7 @@ export async function commit(
   const numbers = new LogNumbers(layout, writes.length);
   const session = connection.client.startSession({ causalConsistency: false });
   try {
+    await sessions.record(session);
     for (let run = 1; ; run++) {
       try {
         await runOnce(layout, session, prepared, writes, receipt, numbers, run, until);

@@ -89,6 +89,7 @@ async function pageOf(layout: Layout, scope: HistoryScope, stages: readonly obje
   return layout.log
     .aggregate<LogRow>([match!, ...behind, { $sort: { _id: order } }, ...rest, { $limit: scope.count + 1 }], {
       allowDiskUse: true,
+      batchSize: scope.count + 2,
     })
     .toArray();
 }

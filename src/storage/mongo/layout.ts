@@ -68,6 +68,14 @@ export interface StoredReceipt {
   _id: string;
   raw: Binary;
 }
+/** A driver session that runs transactions, by its id in hex, and whose it is (sessions.ts). */
+export interface UsedSession {
+  _id: string;
+  host: string;
+  pid: number;
+  began: number;
+  at: Date;
+}
 export interface Counter {
   _id: 'created' | 'log';
   n: number;
@@ -86,6 +94,7 @@ export interface Layout {
   readonly locks: Collection<Lock>;
   readonly chunks: Collection<Chunk>;
   readonly receipts: Collection<StoredReceipt>;
+  readonly sessions: Collection<UsedSession>;
   readonly counters: Collection<Counter>;
   readonly settings: Collection<Setting>;
   /** Makes the collections of these types with their indexes, where they are not there. Never inside a transaction. */
@@ -116,6 +125,7 @@ const ownIndexes: Readonly<Record<string, readonly IndexDescription[]>> = {
   chunks: [{ key: { r: 1, v: 1 }, name: 'resource' }],
   // A lock is only of use to transactions that overlap, and those live for seconds.
   locks: [{ key: { at: 1 }, name: 'swept', expireAfterSeconds: hour }],
+  sessions: [{ key: { at: 1 }, name: 'swept', expireAfterSeconds: 24 * hour }],
   receipts: [],
   counters: [],
   settings: [],
@@ -145,6 +155,7 @@ export async function openLayout(db: Db): Promise<Layout> {
     locks: db.collection('locks'),
     chunks: db.collection('chunks'),
     receipts: db.collection('receipts'),
+    sessions: db.collection('sessions'),
     counters: db.collection('counters'),
     settings: db.collection('settings'),
     ensure: async types => {

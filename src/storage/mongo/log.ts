@@ -76,7 +76,9 @@ function numberOf(cursor: Cursor): number {
 }
 
 const rowsAfter = (layout: Layout, last: number): Promise<LogRow[]> =>
-  layout.log.find({ _id: { $gt: last } }, { sort: { _id: 1 }, limit: pageSize }).toArray();
+  layout.log
+    .find({ _id: { $gt: last } }, { sort: { _id: 1 }, limit: pageSize, batchSize: pageSize + 1 })
+    .toArray();
 
 const changeOf = (row: LogRow): Change => ({
   cursor: String(row._id),

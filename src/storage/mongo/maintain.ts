@@ -21,7 +21,7 @@ export async function* scan(layout: Layout, types: readonly string[]): AsyncGene
 /** Living documents of a type in order of creation, slice by slice. */
 async function* slices(layout: Layout, type: string): AsyncGenerator<Current[]> {
   for (let last = 0; ;) {
-    const options = { sort: { o: 1 }, limit: slice, hint: 'created' } as const;
+    const options = { sort: { o: 1 }, limit: slice, batchSize: slice + 1, hint: 'created' } as const;
     const documents = await layout
       .type(type)
       .find({ o: { $gt: last } }, options)

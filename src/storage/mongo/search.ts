@@ -127,7 +127,8 @@ async function inOrder(
         { $limit: plan.count + 1 },
         { $project: fields },
       ],
-      { ...options, allowDiskUse: true },
+      // In one answer: a page is small, and a cursor would have to be fetched again to learn that it is empty.
+      { ...options, allowDiskUse: true, batchSize: plan.count + 2 },
     )
     .toArray();
 }

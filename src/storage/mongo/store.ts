@@ -11,6 +11,7 @@ import { changes, refOf } from './log.js';
 import { check, counts, expunge, reindex, scan } from './maintain.js';
 import { openQueue } from './queue.js';
 import { count, search } from './search.js';
+import { endAbandoned, openSessions } from './sessions.js';
 
 export interface MongoStoreOptions extends MongoOptions {
   /** Transactions open at once from this process; default 8. */
@@ -21,10 +22,15 @@ export interface MongoStoreOptions extends MongoOptions {
 /** @throws FhirError `unavailable` where no server answers within about 5 s or it has no transactions. */
 export async function openMongoStore(options: MongoStoreOptions): Promise<Store> {
   const connection = await connect(options);
-  const layout = await reaching(() => openLayout(connection.db)).catch(async (error: unknown) => {
+  const layout = await reaching(async () => {
+    const opened = await openLayout(connection.db);
+    await endAbandoned(connection, opened);
+    return opened;
+  }).catch(async (error: unknown) => {
     await connection.client.close();
     throw error;
   });
+  const sessions = openSessions(layout);
   const queue = openQueue(options.transactions ?? 8);
   const limits: CommitLimits = { ...commitLimits, ...options.limits };
   const reach = { layout };
@@ -45,7 +51,9 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<Store>
       ]);
       if (receipt) keys.push(`receipt ${receipt.key}`);
       if (closed) throw new FhirError('unavailable', 'The store is closed.');
-      await queue.run(keys, () => reaching(() => commit(connection, layout, limits, writes, receipt)));
+      await queue.run(keys, () =>
+        reaching(() => commit(connection, layout, sessions, limits, writes, receipt)),
+      );
     },
     receipt: key =>
       reaching(async () => {

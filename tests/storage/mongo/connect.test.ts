@@ -7,6 +7,7 @@ import { commit, commitLimits } from '../../../src/storage/mongo/commit.js';
 import { connect } from '../../../src/storage/mongo/connect.js';
 import { openMongoDocuments } from '../../../src/storage/mongo/documents.js';
 import { openLayout } from '../../../src/storage/mongo/layout.js';
+import { openSessions } from '../../../src/storage/mongo/sessions.js';
 import { openMongoStore } from '../../../src/storage/mongo/store.js';
 import { newFacility, title, token, unavailable, url, write } from './facility.js';
 
@@ -30,6 +31,7 @@ describe.skipIf(unavailable)(title('what is said to MongoDB'), () => {
       driver: { monitorCommands: true },
     });
     const layout = await openLayout(connection.db);
+    const sessions = openSessions(layout);
     const said: CommandStartedEvent[] = [];
     connection.client.on('commandStarted', event => said.push(event));
     const first = write('Patient/a', {
@@ -41,13 +43,14 @@ describe.skipIf(unavailable)(title('what is said to MongoDB'), () => {
         found: [],
       },
     });
-    await commit(connection, layout, commitLimits, [first, write('Patient/b')], {
+    await commit(connection, layout, sessions, commitLimits, [first, write('Patient/b')], {
       key: 'r',
       body: new Uint8Array(1),
     });
     await commit(
       connection,
       layout,
+      sessions,
       commitLimits,
       [write('Patient/a', { expected: 1, claims: [] })],
       undefined,
@@ -64,10 +67,10 @@ describe.skipIf(unavailable)(title('what is said to MongoDB'), () => {
       ['insert', 'update', 'delete', 'findAndModify'].includes(commandName),
     );
     const outside = writes.filter(({ command }) => command['autocommit'] !== false);
-    // Only numbers are taken outside, and nothing inside weakens the transaction.
+    // Only numbers are taken and sessions named outside, and nothing inside weakens the transaction.
     expect(
       new Set(outside.map(({ command, commandName }) => `${commandName} ${String(command[commandName])}`)),
-    ).toEqual(new Set(['findAndModify counters']));
+    ).toEqual(new Set(['findAndModify counters', 'update sessions']));
     expect(outside.map(({ command }) => command['writeConcern'] as unknown)).toEqual(
       outside.map(() => majority),
     );
@@ -89,6 +92,10 @@ describe.skipIf(unavailable)(title('what is said to MongoDB'), () => {
         'insert log',
       ]),
     );
+    for (const { command } of writes.filter(write => !outside.includes(write))) {
+      expect(command['writeConcern']).toBeUndefined(); // a server refuses one inside a transaction
+      if (command['startTransaction'] !== true) expect(command['readConcern']).toBeUndefined();
+    }
     await connection.client.close();
     await facility.dispose();
   });
