@@ -96,7 +96,9 @@ async function prepare(layout: Layout, writes: readonly Write[]): Promise<Prepar
   return writes.map(write => {
     const key = refKey(write.ref);
     const fields = write.body === undefined ? {} : indexFields(write.rows);
-    if (write.rows.length > 10_000 && JSON.stringify(fields).length > mostKeys) {
+    // Few rows of a small body are small.
+    const large = write.rows.length > 5_000 || (write.body?.length ?? 0) > 1024 * 1024;
+    if (large && JSON.stringify(fields).length > mostKeys) {
       throw new FhirError(
         'too-large',
         `${key} has more to be found by than the store can keep with one resource.`,
