@@ -101,17 +101,19 @@ interface Question {
 /** What one value asks, of the rows that answer the parameter. */
 function answered(answers: Answers, parameter: Parameter, question: Question): Node {
   if ('any' in answers) return or(...answers.any.map(answer => askRows(answer, parameter, question)));
-  const asked: Asked = { param: parameter.code, name: question.name, targets: [], elementTypes: new Set() };
+  const asked: Asked = {
+    param: parameter.code,
+    name: question.name,
+    targets: [],
+    elementTypes: new Set(),
+    bindings: [],
+  };
   const values = componentValues(question.value, parameter, asked);
   return and(
     ...answers.each.map((each, i) => {
       const whole = 'any' in each ? each.any[0]!.parameter : parameter;
-      const value = values[i]!;
-      return answered(
-        each,
-        { ...whole, elementTypes: askedOf(parameter, i, asked).elementTypes },
-        { ...question, value },
-      );
+      const { elementTypes, bindings } = askedOf(parameter, i, asked);
+      return answered(each, { ...whole, elementTypes, bindings }, { ...question, value: values[i]! });
     }),
   );
 }
@@ -123,6 +125,7 @@ function askRows(answer: Answer, parameter: Parameter, { name, modifier, value, 
     name,
     targets: answer.targets ?? parameter.targets,
     elementTypes: parameter.elementTypes,
+    bindings: parameter.bindings,
   };
   if (rows.kind === undefined) return none;
   if (rows.type === 'composite')

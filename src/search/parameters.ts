@@ -45,6 +45,8 @@ export interface Parameter {
   readonly components: readonly SearchParameterDefinition[];
   /** FHIR types of its elements. */
   readonly elementTypes: ReadonlySet<string>;
+  /** Value sets that its codes are bound to. */
+  readonly bindings: readonly string[];
 }
 
 const byType = new Map<string, ReadonlyMap<string, Parameter>>();
@@ -99,7 +101,16 @@ export function parameterOf(definition: SearchParameterDefinition, type: string)
     if (!(error instanceof BeyondGrammar) || isComposite) throw error;
     const evaluate = compileFhirPathNodes(expression);
     const targets = definition.type === 'reference' ? targetsOf(definition, undefined) : [];
-    return { ...known, targets, paths: [], evaluate, tuples: [], components: [], elementTypes: new Set() };
+    return {
+      ...known,
+      targets,
+      paths: [],
+      evaluate,
+      tuples: [],
+      components: [],
+      elementTypes: new Set(),
+      bindings: [],
+    };
   }
   const tuples = isComposite ? places.map(base => tuplesAt(base, definition, type)) : [];
   return {
@@ -110,6 +121,7 @@ export function parameterOf(definition: SearchParameterDefinition, type: string)
     tuples,
     components: isComposite ? componentsOf(definition, tuples) : [],
     elementTypes: new Set('test' in read ? ['boolean'] : places.map(place => place.type)),
+    bindings: bindingsOf(places),
   };
 }
 
@@ -157,6 +169,11 @@ function targetsOf(
   const narrow = wide.filter(target => places.some(place => place.targets!.includes(target)));
   return narrow.length === 0 ? wide : narrow;
 }
+
+/** The value sets of the places, each once. */
+export const bindingsOf = (places: readonly TypedPath[]): readonly string[] => [
+  ...new Set(places.flatMap(place => place.binding ?? [])),
+];
 
 const distinct = (paths: readonly TypedPath[]): readonly TypedPath[] => [
   ...new Map(paths.map(path => [path.key + path.type, path])).values(),

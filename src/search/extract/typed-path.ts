@@ -28,6 +28,8 @@ export interface TypedPath {
   readonly type: string;
   /** Types of resource that a Reference or canonical may lead to; absent: any. */
   readonly targets?: readonly string[];
+  /** The value set that codes are bound to by force. */
+  readonly binding?: string;
   /** At most one element per resource. */
   readonly single: boolean;
   /** Same text, same path. */
@@ -191,7 +193,10 @@ function child(place: Place, name: string): readonly Place[] {
       inline ? element.path : type,
     );
     const targets = targetProfile?.map(url => url.slice(url.lastIndexOf('/') + 1));
-    return targets === undefined || targets.includes('Resource') ? found : { ...found, targets };
+    if (targets !== undefined && !targets.includes('Resource')) return { ...found, targets };
+    const binding =
+      type === 'code' && element.binding?.strength === 'required' ? element.binding.valueSet : undefined;
+    return binding === undefined ? found : { ...found, binding };
   });
 }
 

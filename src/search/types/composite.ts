@@ -1,6 +1,6 @@
 // Composite parameters: values joined by `$`, all of one occurrence. https://hl7.org/fhir/R4/search.html#composite
 // Conditions of the components become conditions on the columns `0.code`, `1.lo` of one composite row.
-import type { Parameter } from '../parameters.js';
+import { bindingsOf, type Parameter } from '../parameters.js';
 import { searchTypes } from './all.js';
 import { refuse, split, type Alternatives, type Asked, type ParseSettings } from './search-type.js';
 
@@ -17,6 +17,7 @@ export const askedOf = (parameter: Parameter, i: number, asked: Asked): Asked =>
   name: asked.name,
   targets: parameter.components[i]!.target ?? [],
   elementTypes: new Set(parameter.tuples.flatMap(tuple => tuple.components[i]!.map(path => path.type))),
+  bindings: bindingsOf(parameter.tuples.flatMap(tuple => tuple.components[i]!)),
 });
 
 /** Conditions on one composite row; every combination of the components' alternatives. */

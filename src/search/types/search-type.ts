@@ -40,6 +40,8 @@ export interface Asked {
   readonly targets: readonly string[];
   /** FHIR types of the elements it indexes. */
   readonly elementTypes: ReadonlySet<string>;
+  /** Value sets its codes are bound to. */
+  readonly bindings: readonly string[];
 }
 
 export interface ParseSettings {

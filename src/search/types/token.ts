@@ -1,6 +1,7 @@
 // Token parameters: codes, identifiers, flags. https://hl7.org/fhir/R4/search.html#token
 // Surprising: always case-sensitive, although the specification leaves it to the code system. A conditional create
 // finds "the same" resource by token, and must never take `abc` for `ABC`.
+import { valueSet } from '../../fhir/definitions.js';
 import { isObject, type Json, type JsonObject } from '../../fhir/json.js';
 import type { Condition } from '../plan.js';
 import {
@@ -78,17 +79,26 @@ export function tokenConditions(value: string): readonly Condition[] | undefined
   return code === '' ? [equal('system', system)] : [equal('system', system), equal('code', code)];
 }
 
+/** The systems that a value set's codes are of. */
+function systemsOf(url: string): readonly string[] {
+  return (valueSet(url)?.compose?.include ?? []).flatMap(({ system, valueSet: others = [] }) => [
+    ...(system === undefined ? [] : [system]),
+    ...others.flatMap(systemsOf),
+  ]);
+}
+
 function alternatives(value: string, asked: Asked): Alternatives {
   const conditions = tokenConditions(value);
   if (conditions === undefined) return refuse(asked, value, `expected ${tokenType.form}`);
-  if (
-    asked.elementTypes.size === 1 &&
-    asked.elementTypes.has('boolean') &&
-    !/^(\|)?(true|false)$/.test(value)
-  ) {
+  const { elementTypes, bindings } = asked;
+  if (elementTypes.size !== 1) return [conditions];
+  if (elementTypes.has('boolean') && !/^\|?(true|false)$/.test(value))
     return refuse(asked, value, 'expected true or false');
-  }
-  return [conditions];
+  const [first, ...rest] = conditions;
+  if (!elementTypes.has('code') || first?.is !== 'eq' || first.column !== 'system' || first.value === '')
+    return [conditions];
+  // The system of a code is implied by its definition, and not in the row.
+  return bindings.flatMap(systemsOf).includes(first.value) ? [rest] : [];
 }
 
 export const tokenType: SearchType = {
