@@ -6,7 +6,7 @@ import type { RowsOf, Version } from '../store.js';
 import type { Connection } from './connection.js';
 import { indexed, type Table } from './postings.js';
 import { deletion } from './record.js';
-import { hasEnd, keyColumns } from './writer.js';
+import { hasEnd, keyColumns, storedEnd } from './writer.js';
 
 const tables: readonly Table[] = ['tok', 'str', 'ref', 'rref', 'dat', 'num', 'cmp'];
 
@@ -70,7 +70,7 @@ function* checkResource(
     );
     if (found === undefined)
       yield `${name} lacks an index row of ${dictionary.paramOf(p as number).code} (${table}).`;
-    else if (found !== end)
+    else if (hasEnd.has(table) && found !== storedEnd(end))
       yield `${name} has an index row of ${dictionary.paramOf(p as number).code} with other ends.`;
   }
 }

@@ -271,7 +271,8 @@ function* leafFilter(query: Query, kind: Kind, leaf: Leaf, r: string, cur: strin
   if (isBuiltIn(leaf)) return builtIn(kind, leaf, r, cur);
   const param = connection.dictionary.param(kind.id, leaf.param, leaf.kind);
   if (param === undefined) return no;
-  if (leaf.where.length === 0) return query.holds(packed => present(packed, param.p), cur);
+  if (leaf.where.length === 0 && leaf.kind !== 'reference')
+    return query.holds(packed => present(packed, param.p), cur);
   const probed = probe(connection, param, withFolded(leaf), r, cur);
   if (probed !== undefined) return probed;
   if (param.packed && !leaf.where.some(one => one.column === 'exact')) {

@@ -20,7 +20,7 @@ export function* gathered(connection: Connection, kind: Kind, sort: SortKey): St
       size,
     );
     for (const row of rows)
-      if (row.e & (sort.descending ? 2 : 1))
+      if ((row.e & (sort.descending ? 2 : 1)) === 0)
         entries.push({ r: row.r, key: sort.descending ? row.hi : row.lo });
     const end = rows.at(-1);
     if (rows.length < size || end === undefined) break;

@@ -38,8 +38,8 @@ const allOfKind =
     args: [kind.id, after, size],
   });
 
-/** The first results after a place. */
-export function* inCreation(wanted: Wanted, driver: Driver | undefined): Steps<Hit[]> {
+/** The first results after a place; undefined where more rows would have to be read than allowed. */
+export function* inCreation(wanted: Wanted, driver: Driver | undefined): Steps<Hit[] | undefined> {
   const { query, limit } = wanted;
   const { connection } = query;
   const { rows, on, joined } = yield* sourceOf(wanted, driver);
@@ -47,6 +47,7 @@ export function* inCreation(wanted: Wanted, driver: Driver | undefined): Steps<H
   const window = new Window(connection, Math.max(connection.limits.window, 2 * limit));
   const hits: Hit[] = [];
   let last = wanted.after?.r ?? 0;
+  let read = 0;
   // A token may lie under several systems, so a resource may come twice, one row after the other.
   const most = limit + 8;
   for (;;) {
@@ -75,6 +76,8 @@ export function* inCreation(wanted: Wanted, driver: Driver | undefined): Steps<H
       if (end === undefined) return hits;
       last = end;
     }
+    read += size;
+    if (read > (wanted.rows ?? Infinity)) return undefined;
     yield;
   }
 }

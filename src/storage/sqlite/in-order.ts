@@ -8,7 +8,8 @@ import { remaining, withCur, type Wanted } from './start.js';
 import { Window } from './window.js';
 
 /**
- * The results that the order has; those without a value are missing where it is `partial`.
+ * The results that the order has; those without a value are missing where it is `partial`. Undefined where more rows
+ * would have to be read than `wanted.rows`.
  * @param rows how many rows it has, where that is known: then they are read at once
  */
 export function* inOrder(
@@ -16,7 +17,7 @@ export function* inOrder(
   order: Order,
   driver: Driver | undefined,
   rows?: number,
-): Steps<Hit[]> {
+): Steps<Hit[] | undefined> {
   const { query, kind, sort, limit, after } = wanted;
   const { connection } = query;
   const first = after?.keys[0];
@@ -59,6 +60,9 @@ export function* inOrder(
     return end && { r: end[0], keys: [keyOf(end[1])] };
   };
 
+  let read = 0;
+  const tooMany = (): boolean => read > (wanted.rows ?? Infinity);
+
   const hits: Hit[] = [];
   const add = (more: Hit[]): void => {
     more.sort(compare);
@@ -72,12 +76,14 @@ export function* inOrder(
     const some: Hit[] = [];
     for (let place = from; ;) {
       const { size } = window;
+      read += size;
       const range = order.ties(key, place, size);
       const more = judged(range);
       const end = endOf(range, size, more);
       if (further.length === 0) add(more);
       else some.push(...more);
       if (end === undefined || hits.length >= limit) break;
+      if (tooMany()) return;
       place = end.r;
       yield;
     }
@@ -90,7 +96,9 @@ export function* inOrder(
     yield* ties(from, further.length === 0 ? after.r : 0);
   }
   while (hits.length < limit) {
+    if (tooMany()) return undefined;
     const { size } = window;
+    read += size;
     const range = order.beyond(from, size);
     const more = judged(range);
     const end = endOf(range, size, more);

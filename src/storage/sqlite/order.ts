@@ -112,14 +112,22 @@ export function orderOf(dictionary: Dictionary, kind: Kind, sort: SortKey): Orde
   const { p } = param;
   switch (sort.kind) {
     case 'token':
-      return merged([{ table: 'tok', key: 'v', on: `p = ? AND e & ${bit}`, args: [p] }], descending, partial);
+      return merged(
+        [{ table: 'tok', key: 'v', on: `p = ? AND e & ${bit} = 0`, args: [p] }],
+        descending,
+        partial,
+      );
     case 'string':
     case 'uri':
-      return merged([{ table: 'str', key: 'v', on: `p = ? AND e & ${bit}`, args: [p] }], descending, partial);
+      return merged(
+        [{ table: 'str', key: 'v', on: `p = ? AND e & ${bit} = 0`, args: [p] }],
+        descending,
+        partial,
+      );
     case 'date': {
       const long: Source = descending
-        ? { table: 'dat INDEXED BY dat_hi', key: 'hi', on: `p = ? AND k >= 2 AND e & ${bit}`, args: [p] }
-        : { table: 'dat', key: 'lo', on: `p = ? AND k = 3 AND e & ${bit}`, args: [p] };
+        ? { table: 'dat INDEXED BY dat_hi', key: 'hi', on: `p = ? AND k >= 2 AND e & ${bit} = 0`, args: [p] }
+        : { table: 'dat', key: 'lo', on: `p = ? AND k = 3 AND e & ${bit} = 0`, args: [p] };
       const short = (k: number, plus: number): Source => ({
         table: 'dat',
         key: 'lo',

@@ -1,7 +1,7 @@
 // The values of one resource in a few bytes: what `cur.b` holds. A filter reads it where a posting cannot be asked by
 // resource (ranges, :contains, :missing), and a sort takes its values from it.
-// Form: groups of { p varint, length varint, rows }, a row's first byte carrying its `end` bits; an empty group says
-// only that the parameter has rows.
+// Form: groups by rising p of { p less the last group's, length, rows }, both varints; a row's first byte carries its
+// `end` bits. An empty group says only that the parameter has rows.
 import type { Row, RowKind } from '../../search/rows.js';
 import type { Dictionary, Param } from './dictionary.js';
 
@@ -16,8 +16,11 @@ export interface PackedRow {
   hi: number;
 }
 
+/** Bits of a row's first byte, above its ends. */
 const equalEnds = 4;
 const wholeSecond = 8;
+/** `lo` in six bytes: every date up to the year 6429, and no number. */
+const short = 16;
 
 let bytes = Buffer.allocUnsafe(4096);
 let at = 0;
@@ -57,10 +60,11 @@ function putRow(row: Row, end: number, dictionary: Dictionary): void {
       return;
     case 'date':
     case 'number': {
+      const isShort = row.kind === 'date' && Number.isInteger(row.lo) && Math.abs(row.lo) < 2 ** 47;
       const form =
         row.hi === row.lo ? equalEnds : row.kind === 'date' && row.hi - row.lo === 999 ? wholeSecond : 0;
-      bytes[at++] = end | form;
-      at = bytes.writeDoubleLE(row.lo, at);
+      bytes[at++] = end | form | (isShort ? short : 0);
+      at = isShort ? bytes.writeIntLE(row.lo, at, 6) : bytes.writeDoubleLE(row.lo, at);
       if (form === 0) at = bytes.writeDoubleLE(row.hi, at);
       if (row.kind === 'number') putVarint(dictionary.makeUnit(row.system, row.code));
       return;
@@ -76,31 +80,31 @@ export interface Group {
   readonly ends: readonly number[];
 }
 
-/** Packs the groups, in the order given. */
+/** Packs the groups. References are left out: `rref` has them by resource. */
 export function pack(groups: readonly Group[], dictionary: Dictionary): Buffer {
   at = 0;
-  for (const { param, rows, ends } of groups) {
-    putVarint(param.p);
+  let last = 0;
+  const kept = groups.filter(({ param }) => param.kind !== 'reference').sort((a, b) => a.param.p - b.param.p);
+  for (const { param, rows, ends } of kept) {
+    putVarint(param.p - last);
+    last = param.p;
     if (!param.packed) {
       putVarint(0);
       continue;
     }
-    const start = at;
-    room(rows.length * 16 + 8);
-    at += 2; // most groups are short: two bytes of length, always
+    room(1);
+    const start = ++at; // most groups are short: one byte for the length
     rows.forEach((row, i) => putRow(row, ends[i]!, dictionary));
-    const length = at - start - 2;
-    if (length < 16384) {
-      bytes[start] = (length % 128) | 128;
-      bytes[start + 1] = Math.floor(length / 128);
-    } else {
-      const rest = Buffer.from(bytes.subarray(start + 2, at));
-      at = start;
-      putVarint(length);
-      room(rest.length);
-      rest.copy(bytes, at);
-      at += rest.length;
+    const length = at - start;
+    if (length < 128) {
+      bytes[start - 1] = length;
+      continue;
     }
+    const group = Buffer.from(bytes.subarray(start, at));
+    at = start - 1;
+    putVarint(length);
+    room(length);
+    at += group.copy(bytes, at);
   }
   return Buffer.from(bytes.subarray(0, at));
 }
@@ -125,10 +129,12 @@ export function present(packed: Buffer, p: number): boolean {
 /** Moves to the group; its end, or -1. */
 function find(packed: Buffer, p: number): number {
   next = 0;
+  let group = 0;
   while (next < packed.length) {
-    const group = varint(packed);
+    group += varint(packed);
     const length = varint(packed);
     if (group === p) return next + length;
+    if (group > p) return -1;
     next += length;
   }
   return -1;
@@ -149,8 +155,8 @@ function readRow(packed: Buffer, kind: RowKind): void {
   const form = packed[next++]!;
   row.e = form & 3;
   if (kind === 'date' || kind === 'number') {
-    row.lo = packed.readDoubleLE(next);
-    next += 8;
+    row.lo = form & short ? packed.readIntLE(next, 6) : packed.readDoubleLE(next);
+    next += form & short ? 6 : 8;
     if (form & equalEnds) row.hi = row.lo;
     else if (form & wholeSecond) row.hi = row.lo + 999;
     else {

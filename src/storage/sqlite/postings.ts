@@ -71,40 +71,41 @@ const letters: Readonly<Record<string, Part['kind']>> = {
   d: 'date',
   n: 'number',
 };
+/** How many columns a part has besides its first. */
+const further: Readonly<Record<string, number>> = { t: 1, s: 1, u: 0, r: 1, d: 1, n: 2 };
 
-/** A part's columns besides the one that lies in `a` or `b`, after the letter of its kind. Systems and units as numbers. */
+/** A part's columns besides its first. Systems and units as numbers. */
 function rest(part: Part, dictionary: Dictionary): (string | number)[] {
   switch (part.kind) {
     case 'token':
-      return ['t', dictionary.makeSystem(part.system)];
+      return [dictionary.makeSystem(part.system)];
     case 'string':
-      return ['s', part.exact];
-    case 'uri':
-      return ['u'];
+      return [part.exact];
     case 'reference':
-      return ['r', part.version];
+      return [part.version];
     case 'date':
-      return ['d', part.hi];
+      return [part.hi];
     case 'number':
-      return ['n', part.hi, dictionary.makeUnit(part.system, part.code)];
+      return [part.hi, dictionary.makeUnit(part.system, part.code)];
     default:
-      throw new TypeError('A composite row has no composite parts');
+      return [];
   }
 }
 const firstColumn = (part: Part): string | number =>
   part.kind === 'date' || part.kind === 'number' ? part.lo : textOf(part);
 
-/** A composite's posting: `a` and `b` are the first columns of its first two parts, `j` is all the rest. */
+/** A composite's posting: `a` and `b` are the first columns of its first two parts, `j` is a letter per part and the rest. */
 function composite(p: number, rid: number, row: CompositeRow, dictionary: Dictionary): readonly Value[] {
-  const [first, second, ...others] = row.parts;
-  const parts = row.parts.map(part => rest(part, dictionary));
-  others.forEach((part, i) => parts[i + 2]!.splice(1, 0, firstColumn(part)));
+  const [a = '', b = ''] = row.parts.map(firstColumn);
+  const columns = row.parts.flatMap((part, n) =>
+    n < 2 ? rest(part, dictionary) : [firstColumn(part), ...rest(part, dictionary)],
+  );
   return [
     p,
-    first === undefined ? '' : String(firstColumn(first)),
-    second === undefined ? '' : firstColumn(second),
+    String(a),
+    b,
     rid,
-    JSON.stringify(parts),
+    row.parts.map(part => part.kind.charAt(0)).join('') + JSON.stringify(columns),
   ];
 }
 
@@ -117,16 +118,18 @@ export interface TuplePart {
 
 /** The inverse of `composite`. */
 export function tupleOf(a: string, b: string | number, j: string): TuplePart[] {
-  return (JSON.parse(j) as (string | number)[][]).map(([letter, ...values], n): TuplePart => {
-    const kind = letters[letter as string]!;
-    if (n === 0) values.unshift(kind === 'date' || kind === 'number' ? Number(a) : a);
-    if (n === 1) values.unshift(b);
-    const [first, second] = values as [string | number, string | number];
+  const bracket = j.indexOf('[');
+  const columns = JSON.parse(j.slice(bracket)) as (string | number)[];
+  return [...j.slice(0, bracket)].map((letter, n): TuplePart => {
+    const kind = letters[letter]!;
+    const isNumber = kind === 'date' || kind === 'number';
+    const first = n === 0 ? (isNumber ? Number(a) : a) : n === 1 ? b : columns.shift()!;
+    const [second, third] = columns.splice(0, further[letter]) as [string | number, string | number];
     switch (kind) {
       case 'token':
         return { system: second as number, columns: { code: first } };
       case 'number':
-        return { unit: values[2] as number, columns: { lo: first, hi: second } };
+        return { unit: third as number, columns: { lo: first, hi: second } };
       case 'date':
         return { columns: { lo: first, hi: second } };
       case 'reference':

@@ -31,7 +31,7 @@ const migrations: readonly string[] = [
   CREATE TABLE cur (type INT NOT NULL, r INT NOT NULL, lu INT NOT NULL, d INT NOT NULL, b BLOB NOT NULL, PRIMARY KEY (type, r)) STRICT, WITHOUT ROWID;
   CREATE INDEX cur_lu ON cur (type, lu, r);
 
-  -- Postings. e: bit 1 the lowest, bit 2 the highest value of the resource for the parameter.
+  -- Postings. e: bit 1 not the lowest, bit 2 not the highest value of the resource for the parameter; mostly 0, which takes no byte.
   CREATE TABLE tok (p INT NOT NULL, v TEXT NOT NULL, r INT NOT NULL, s INT NOT NULL, e INT NOT NULL, PRIMARY KEY (p, v, r, s)) STRICT, WITHOUT ROWID;
   CREATE TABLE str (p INT NOT NULL, v TEXT NOT NULL, r INT NOT NULL, x TEXT NOT NULL, e INT NOT NULL, PRIMARY KEY (p, v, r, x)) STRICT, WITHOUT ROWID;
   CREATE TABLE ref (p INT NOT NULL, v INT NOT NULL, d INT NOT NULL, r INT NOT NULL, w TEXT NOT NULL, PRIMARY KEY (p, v, d, r, w)) STRICT, WITHOUT ROWID;

@@ -7,7 +7,7 @@ import { and, not, type Node, type Position, type SearchPlan, type SortKey } fro
 import { fromCandidates } from './candidates.js';
 import type { Connection } from './connection.js';
 import type { Kind } from './dictionary.js';
-import { countUpTo } from './drive.js';
+import { countUpTo, type Driver } from './drive.js';
 import { Query, type Steps } from './filter.js';
 import { gathered } from './gathered-order.js';
 import { compareHits, compareKeys, hitOf, type Hit } from './hit.js';
@@ -105,8 +105,6 @@ function* ordered(
   limit: number,
   after?: Hit,
 ): Steps<Hit[]> {
-  const { connection } = query;
-  const { limits } = connection;
   if (where.op === 'none' || limit <= 0) return [];
   const wanted: Wanted = {
     query,
@@ -117,40 +115,66 @@ function* ordered(
     ...(after ? { after } : {}),
   };
   const drivers = [...wanted.drivers.values()];
-  if (sort.length === 0) {
-    const stream = drivers.find(one => one.token);
-    if (stream !== undefined && drivers.length === 1) return yield* inCreation(wanted, stream);
-    const best = shortest(connection, drivers, limits.few) ?? shortest(connection, drivers, limits.many);
-    return yield* best === undefined || best.driver.token
-      ? inCreation(wanted, best?.driver ?? stream)
-      : fromCandidates(wanted, best);
-  }
+  return yield* sort.length === 0 ? unsorted(wanted, drivers) : sorted(wanted, drivers, where);
+}
 
+/** Whether reading in order is likely to fill the page sooner than `count` candidates are judged. */
+function isDense({ query, kind, limit }: Wanted, count: number): boolean {
+  const all = query.connection.one<number>('SELECT n FROM kind WHERE id = ?', kind.id)!;
+  return count > query.connection.limits.few && (4 * limit * all) / count < count;
+}
+
+function* unsorted(wanted: Wanted, drivers: readonly Driver[]): Steps<Hit[]> {
+  const { connection } = wanted.query;
+  const { limits } = connection;
+  const stream = drivers.find(one => one.token);
+  if (stream === undefined || drivers.length > 1) {
+    const best = shortest(connection, drivers, limits.few) ?? shortest(connection, drivers, limits.many);
+    if (best !== undefined && best.driver.token === undefined) {
+      const early = isDense(wanted, best.count)
+        ? yield* inCreation({ ...wanted, rows: best.count }, undefined)
+        : undefined;
+      return early ?? (yield* fromCandidates(wanted, best));
+    }
+    if (best !== undefined) return (yield* inCreation(wanted, best.driver))!;
+  }
+  return (yield* inCreation(wanted, stream))!;
+}
+
+function* sorted(wanted: Wanted, drivers: readonly Driver[], where: Node): Steps<Hit[]> {
+  const { query, kind, sort, limit, after } = wanted;
+  const { connection } = query;
+  const { limits } = connection;
+  const [first, ...others] = sort as [SortKey, ...SortKey[]];
   // The postings of a target are in order of the primary date already: no other driver beats them by much.
-  const stream = isPrimary(kind, sort[0]!) ? drivers.find(one => one.target) : undefined;
+  const stream = isPrimary(kind, first) ? drivers.find(one => one.target) : undefined;
   const rows =
     stream !== undefined && drivers.length > 1 ? countUpTo(connection, stream, limits.few) : undefined;
-  const decided = stream !== undefined && (rows === undefined || rows < limits.few);
+  const isShort = rows !== undefined && rows < limits.few;
+  const decided = stream !== undefined && (rows === undefined || isShort);
   const best = decided
     ? undefined
     : (shortest(connection, drivers, limits.few) ??
       (stream ? undefined : shortest(connection, drivers, limits.many)));
-  if (best !== undefined) return yield* fromCandidates(wanted, best);
-  if (stream?.target !== undefined)
-    return yield* inOrder(
-      wanted,
-      referring(stream.target.p, stream.target.v),
-      stream,
-      decided ? rows : undefined,
-    );
-  const found = orderOf(connection.dictionary, kind, sort[0]!);
-  const order = found === 'gather' ? yield* gathered(connection, kind, sort[0]!) : found;
-  const hits = order === undefined ? [] : yield* inOrder(wanted, order, undefined);
+  const dense = best !== undefined && isDense(wanted, best.count);
+  if (best !== undefined && !dense) return yield* fromCandidates(wanted, best);
+  if (stream?.target !== undefined) {
+    const order = referring(stream.target.p, stream.target.v);
+    return (yield* inOrder(wanted, order, stream, isShort ? rows : undefined))!;
+  }
+  const found = orderOf(connection.dictionary, kind, first);
+  if (best !== undefined && (found === 'gather' || found === undefined))
+    return yield* fromCandidates(wanted, best);
+  const order = found === 'gather' ? yield* gathered(connection, kind, first) : found;
+  const hits =
+    order === undefined
+      ? []
+      : yield* inOrder(best === undefined ? wanted : { ...wanted, rows: best.count }, order, undefined);
+  if (hits === undefined) return yield* fromCandidates(wanted, best!);
   if (hits.length === limit || order?.partial === false) return hits;
 
   // Then the resources without a value of the first key, by the others.
-  const [{ kind: rowKind, param }, ...others] = sort as [SortKey, ...SortKey[]];
-  const lacking = and(where, not({ op: 'row', kind: rowKind, param, where: [] }));
+  const lacking = and(where, not({ op: 'row', kind: first.kind, param: first.param, where: [] }));
   const place = after?.keys[0] === null ? { r: after.r, keys: after.keys.slice(1) } : undefined;
   const rest = yield* ordered(query, kind, lacking, others, limit - hits.length, place);
   return [...hits, ...rest.map(({ r, keys }) => ({ r, keys: [null, ...keys] }))];
@@ -167,14 +191,12 @@ function* countKind(query: Query, kind: Kind, where: Node, limit: number): Steps
   const start = yield* startOf(query, kind, where);
   const drivers = [...start.drivers.values()];
   const best = shortest(connection, drivers, connection.limits.many);
-  if (best === undefined)
-    return yield* countInCreation(
-      { query, kind, ...start },
-      drivers.find(one => one.token),
-      limit,
-    );
-  return (yield* fromCandidates(
-    { query, kind, ...start, sort: [], limit: Math.min(limit + 1, Number.MAX_SAFE_INTEGER) },
-    best,
-  )).length;
+  const wanted = { query, kind, ...start };
+  if (best === undefined || best.driver.token)
+    return yield* countInCreation(wanted, best?.driver ?? drivers.find(one => one.token), limit);
+  const { rows, exact } = best.driver;
+  if (exact && start.nodes.length === 1)
+    return connection.one<number>(`SELECT count(DISTINCT r) FROM (${rows.sql})`, ...rows.args)!;
+  const most = Math.min(limit + 1, Number.MAX_SAFE_INTEGER);
+  return (yield* fromCandidates({ ...wanted, sort: [], limit: most }, best)).length;
 }

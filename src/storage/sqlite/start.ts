@@ -16,6 +16,8 @@ export interface Wanted {
   readonly sort: readonly SortKey[];
   readonly limit: number;
   readonly after?: Hit;
+  /** Reading an index in order is given up after so many rows. */
+  readonly rows?: number;
 }
 
 export function* startOf(query: Query, kind: Kind, where: Node): Steps<Pick<Wanted, 'nodes' | 'drivers'>> {

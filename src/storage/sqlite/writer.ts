@@ -305,8 +305,11 @@ export function refOf(connection: Connection, rid: number): Ref {
   return { type: connection.dictionary.kindOf(row.type).name, id: row.id };
 }
 
+/** `e` of a posting: the ends it is not. */
+export const storedEnd = (end: number): number => end ^ 3;
+
 export function insert(connection: Connection, { table, key, end }: Posting): void {
-  if (hasEnd.has(table)) connection.run(insertSql[table], ...key, end);
+  if (hasEnd.has(table)) connection.run(insertSql[table], ...key, storedEnd(end));
   else connection.run(insertSql[table], ...key);
 }
 export function remove(connection: Connection, { table, key }: Posting): void {

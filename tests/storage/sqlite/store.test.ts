@@ -115,10 +115,10 @@ describe('check', () => {
     ['a posting that is missing', "DELETE FROM tok WHERE v = 'gone'", /lacks an index row of t \(tok\)/],
     [
       'a posting too many',
-      "INSERT INTO tok SELECT p, 'more', r, 0, 0 FROM tok LIMIT 1",
+      "INSERT INTO tok SELECT p, 'more', r, 0, 3 FROM tok LIMIT 1",
       /1 index rows of .* \(tok\) more/,
     ],
-    ['a posting with the wrong end', 'UPDATE str SET e = 0', /other ends/],
+    ['a posting with the wrong end', 'UPDATE str SET e = 1', /other ends/],
     ['a missing string', 'DELETE FROM str', /lacks an index row of s \(str\)/],
     ['a missing date', 'DELETE FROM dat', /lacks an index row of d \(dat\)/],
     ['a missing number', 'DELETE FROM num', /lacks an index row of n \(num\)/],
