@@ -71,6 +71,7 @@ export const routes: readonly Route[] = [
   },
 
   { method: 'GET', path: '[type]/[id]/$meta', interaction: 'operation', permission: 'read', handler: meta },
+  { method: 'POST', path: '[type]/[id]/$meta', interaction: 'operation', permission: 'read', handler: meta },
   {
     method: 'POST',
     path: '[type]/[id]/$meta-add',

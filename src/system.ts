@@ -56,7 +56,7 @@ export async function createSystem(config: Config, base: string, notices: Notice
       rules: [],
     };
     const rowsOf: RowsOf = version => rowsIn(version, settings);
-    await keepIndexCurrent(store, rowsOf, notices);
+    await keepIndexCurrent(store, searchIndexVersion(settings.zone), rowsOf, notices);
     return {
       dispatch: createDispatch({
         store,
@@ -83,19 +83,34 @@ export async function createSystem(config: Config, base: string, notices: Notice
 async function openStorage(config: Config): Promise<{ store: Store; documents: Documents }> {
   if (config.mongoUrl !== undefined) {
     const at = { url: config.mongoUrl, database: config.mongoDatabase };
-    return { store: await openMongoStore(at), documents: await openMongoDocuments(at) };
+    return both(await openMongoStore(at), () => openMongoDocuments(at));
   }
   mkdirSync(config.data, { recursive: true });
-  const store = await openSqliteStore({
-    path: join(config.data, 'tsela.sqlite'),
-    durability: config.durability,
-  });
-  return { store, documents: await openSqliteDocuments({ path: join(config.data, 'documents.sqlite') }) };
+  const at = (name: string): string => join(config.data, name);
+  const store = await openSqliteStore({ path: at('tsela.sqlite'), durability: config.durability });
+  return both(store, () => openSqliteDocuments({ path: at('documents.sqlite') }));
+}
+
+/** The store with the documents; without them it is closed again. */
+async function both(
+  store: Store,
+  openDocuments: () => Promise<Documents>,
+): Promise<{ store: Store; documents: Documents }> {
+  try {
+    return { store, documents: await openDocuments() };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 }
 
 /** Rows made by other search parameters would answer wrongly in silence, so they are made anew before serving. */
-async function keepIndexCurrent(store: Store, rowsOf: RowsOf, notices: Notices): Promise<void> {
-  const wanted = searchIndexVersion();
+async function keepIndexCurrent(
+  store: Store,
+  wanted: string,
+  rowsOf: RowsOf,
+  notices: Notices,
+): Promise<void> {
   const stored = await store.indexVersion();
   if (stored === wanted) return;
   if (stored !== '') {

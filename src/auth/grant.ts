@@ -12,6 +12,9 @@ export interface Grant {
   permits(permission: Permission, type: string): boolean;
 }
 
+/** Whether some resources of the type are, or may be, hidden from the grant. */
+export const isRestricted = (grant: Grant, type: string): boolean => grant.visible(type).op !== 'all';
+
 /** The server's own work: migrations, reindexing, the worker's bookkeeping. Never the grant of a request. */
 export const SYSTEM: Grant = { principal: 'system', visible: () => all, permits: () => true };
 

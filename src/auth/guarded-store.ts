@@ -3,60 +3,98 @@
 // Surprising why: what is not visible does not exist. A hidden resource answers like one that was never there.
 import { FhirError } from '../errors.js';
 import { resourceTypes } from '../fhir/definitions.js';
-import type { Ref } from '../fhir/resource.js';
-import { matches, type Resolve } from '../search/matches.js';
+import { refKey, type Ref } from '../fhir/resource.js';
+import { matches, type Indexed, type Resolve } from '../search/matches.js';
 import { all, and, none, not, or, type Leaf, type Node, type SearchPlan } from '../search/plan.js';
-import type { Row } from '../search/rows.js';
-import type { HistoryScope, Page, Store, Version, Write } from '../storage/store.js';
+import { WriteConflict, type HistoryScope, type Page, type RowsOf, type Store, type Version, type Write } from '../storage/store.js'; // prettier-ignore
 import type { Grant } from './grant.js';
 
 export type GuardedStore = Pick<
   Store,
   'read' | 'readMany' | 'search' | 'count' | 'history' | 'commit' | 'receipt' | 'claimOwner' | 'expunge'
 > & {
-  /** What `matches` asks when a node leads to other resources. */
-  readonly resolve: Resolve;
+  /** The plan's criteria, narrowed like those of a search, for resources that are not stored yet. */
+  holds(plan: SearchPlan): (self: Indexed) => boolean | Promise<boolean>;
 };
 
-/** Recomputes index rows of a version; wired by system.ts. */
-type RowsOf = (version: Version) => readonly Row[];
-
+/** `rowsOf` recomputes the index rows of a version. */
 export function guarded(store: Store, grant: Grant, rowsOf: RowsOf): GuardedStore {
   const resolve = resolveBy(store, rowsOf);
-  const sees = async (ref: Ref, lastUpdated: number, rows: () => readonly Row[]): Promise<boolean> => {
-    const node = grant.visible(ref.type);
-    if (node.op === 'all') return true;
-    return node.op !== 'none' && matches(node, { ref, lastUpdated, rows: rows() }, resolve);
-  };
-  /** A tombstone is as visible as the last version before it. */
-  const seesVersion = async (version: Version): Promise<boolean> => {
-    if (grant.visible(version.ref.type).op === 'all') return true;
+  const indexed = (version: Version): Indexed => ({
+    ref: version.ref,
+    lastUpdated: version.lastUpdated,
+    rows: rowsOf(version),
+  });
+  /** Whether what the version says is visible. A tombstone says what the version before it said. */
+  const seesContent = async (version: Version): Promise<boolean> => {
+    const node = grant.visible(version.ref.type);
+    if (node.op === 'all' || node.op === 'none') return node.op === 'all';
     let last: Version | undefined = version;
     while (last !== undefined && last.body === undefined)
       last = last.version > 1 ? await store.read(last.ref, last.version - 1) : undefined;
-    return last !== undefined && sees(last.ref, last.lastUpdated, () => rowsOf(last));
+    return last !== undefined && matches(node, indexed(last), resolve);
   };
+  /** A past version is hidden too where the present one is: a label put on later covers what came before. */
+  const seesPast = async (version: Version, current: Promise<Version | undefined>): Promise<boolean> => {
+    if (!(await seesContent(version))) return false;
+    const now = await current;
+    return now === undefined || now.version === version.version || seesContent(now);
+  };
+  const sees = async (version: Version): Promise<boolean> =>
+    grant.visible(version.ref.type).op === 'all' || seesPast(version, store.read(version.ref));
   const narrowed = (plan: SearchPlan): SearchPlan => ({
     ...plan,
-    where: and(restrict(plan.where, grant), visibleAmong(plan.types, grant)),
+    where: and(restrict(plan.where, grant), foundAmong(plan.types, grant)),
   });
+  const checkWrite = async (write: Write): Promise<void> => {
+    const { ref, expected, lastUpdated, rows } = write;
+    const node = grant.visible(ref.type);
+    if (node.op === 'all') return;
+    const replaced = expected === 0 ? undefined : await store.read(ref, expected);
+    if (replaced !== undefined && !(await seesContent(replaced)))
+      throw new FhirError('not-found', `There is no ${refKey(ref)}.`);
+    if (write.body !== undefined && !(await matches(node, { ref, lastUpdated, rows }, resolve))) {
+      throw new FhirError(
+        'forbidden',
+        `You may not make a ${ref.type} like this one: it would be outside of what you may see.`,
+      );
+    }
+  };
+  /** A reference to what is hidden must be refused like one to what does not exist. */
+  const checkRequired = async (writes: readonly Write[]): Promise<void> => {
+    const own = new Set(writes.map(write => refKey(write.ref)));
+    for (const [index, { requires = [] }] of writes.entries()) {
+      for (const ref of requires) {
+        if (grant.visible(ref.type).op === 'all' || own.has(refKey(ref))) continue;
+        const version = await store.read(ref);
+        if (version === undefined || !(await seesContent(version)))
+          throw new WriteConflict('required', index, refKey(ref));
+      }
+    }
+  };
 
   return {
-    resolve,
     async read(ref, version) {
       const found = await store.read(ref, version);
-      return found !== undefined && (await seesVersion(found)) ? found : undefined;
+      if (found === undefined) return undefined;
+      const seen = version === undefined ? seesContent(found) : sees(found);
+      return (await seen) ? found : undefined;
     },
     async readMany(refs) {
-      const found = await store.readMany(refs);
-      const seen = await Promise.all(found.map(seesVersion));
+      const found = await store.readMany(refs.filter(ref => searchable(grant, ref.type).op !== 'none'));
+      const seen = await Promise.all(found.map(seesContent));
       return found.filter((_, i) => seen[i]);
     },
     search: plan => store.search(narrowed(plan)),
     count: plan => store.count(narrowed(plan)),
-    history: scope => visibleHistory(store, grant, scope, seesVersion),
+    holds(plan) {
+      const { where } = narrowed(plan);
+      return self => matches(where, self, resolve);
+    },
+    history: scope => visibleHistory(store, grant, scope, seesPast),
     async commit(writes, receipt) {
-      for (const write of writes) await checkWrite(store, write, sees, rowsOf);
+      for (const write of writes) await checkWrite(write);
+      await checkRequired(writes);
       return store.commit(
         writes.map(write =>
           write.condition === undefined
@@ -70,37 +108,20 @@ export function guarded(store: Store, grant: Grant, rowsOf: RowsOf): GuardedStor
     async claimOwner(claim) {
       const owner = await store.claimOwner(claim);
       const version = owner === undefined ? undefined : await store.read(owner);
-      return version !== undefined && (await seesVersion(version)) ? owner : undefined;
+      return version !== undefined && (await seesContent(version)) ? owner : undefined;
     },
     async expunge(ref, what) {
       const version = await store.read(ref);
-      return version !== undefined && (await seesVersion(version)) ? store.expunge(ref, what) : 0;
+      return version !== undefined && (await seesContent(version)) ? store.expunge(ref, what) : 0;
     },
   };
 }
 
-/** @throws FhirError `forbidden` where the new state, or `not-found` where the replaced one, is outside the grant. */
-async function checkWrite(
-  store: Store,
-  write: Write,
-  sees: (ref: Ref, lastUpdated: number, rows: () => readonly Row[]) => Promise<boolean>,
-  rowsOf: RowsOf,
-): Promise<void> {
-  if (write.expected > 0) {
-    const current = await store.read(write.ref, write.expected);
-    const visible =
-      current?.body === undefined || (await sees(write.ref, current.lastUpdated, () => rowsOf(current)));
-    if (!visible) throw new FhirError('not-found', `There is no ${write.ref.type}/${write.ref.id}.`);
-  }
-  if (write.body !== undefined && !(await sees(write.ref, write.lastUpdated, () => write.rows))) {
-    throw new FhirError(
-      'forbidden',
-      `You may not make a ${write.ref.type} like this one: it would be outside of what you may see.`,
-    );
-  }
-}
+/** What of the type a grant may come upon by a search, a chain, an include or a history. */
+const searchable = (grant: Grant, type: string): Node =>
+  grant.permits('search', type) || grant.permits('read', type) ? grant.visible(type) : none;
 
-/** ANDs what the grant sees to the far end of every link and backlink of a node. */
+/** ANDs what the grant sees to the far end of every link and backlink of a node; a grant's own links lead anywhere. */
 function restrict(node: Node, grant: Grant): Node {
   switch (node.op) {
     case 'and':
@@ -111,21 +132,16 @@ function restrict(node: Node, grant: Grant): Node {
       return not(restrict(node.node, grant));
     case 'link': {
       const inner = restrict(node.node, grant);
-      const open = node.types.filter(type => grant.visible(type).op === 'all');
-      const narrow = node.types.filter(type => !open.includes(type) && grant.visible(type).op !== 'none');
+      const open = node.types.filter(type => searchable(grant, type).op === 'all');
+      const narrow = node.types.filter(type => !['all', 'none'].includes(searchable(grant, type).op));
       return or(
         open.length === 0 ? none : { ...node, types: open, node: inner },
-        ...narrow.map((type): Node => ({
-          ...node,
-          types: [type],
-          node: and(inner, restrict(grant.visible(type), grant)),
-        })),
+        ...narrow.map((type): Node => ({ ...node, types: [type], node: and(inner, grant.visible(type)) })),
       );
     }
     case 'backlink': {
-      const visible = grant.visible(node.type);
-      if (visible.op === 'none') return none;
-      return { ...node, node: and(restrict(node.node, grant), visible) };
+      const visible = searchable(grant, node.type);
+      return visible.op === 'none' ? none : { ...node, node: and(restrict(node.node, grant), visible) };
     }
     case 'all':
     case 'none':
@@ -134,9 +150,9 @@ function restrict(node: Node, grant: Grant): Node {
   }
 }
 
-/** What is visible among the types, as one node: each type's own condition where they differ. */
-function visibleAmong(types: readonly string[], grant: Grant): Node {
-  const nodes = types.map(type => grant.visible(type));
+/** What may be found among the types, as one node: each type's own condition where they differ. */
+function foundAmong(types: readonly string[], grant: Grant): Node {
+  const nodes = types.map(type => searchable(grant, type));
   if (nodes.every(node => node.op === 'all')) return all;
   if (types.length === 1) return nodes[0]!;
   return or(...types.map((type, i) => and(isType(type), nodes[i]!)));
@@ -149,32 +165,50 @@ const isType = (type: string): Leaf => ({
   where: [{ column: 'code', is: 'eq', value: type }],
 });
 
-/** History of what the grant sees, page by page until the asked count is full. */
+/** So many pages of the store are looked through for one page of what the grant sees; then it ends short, with a link. */
+const mostPages = 50;
+
+/** History of what the grant sees, gathered until the asked count is full. It has no total: that would count the hidden. */
 async function visibleHistory(
   store: Store,
   grant: Grant,
   scope: HistoryScope,
-  sees: (version: Version) => Promise<boolean>,
+  sees: (version: Version, current: Promise<Version | undefined>) => Promise<boolean>,
 ): Promise<Page> {
   const types = scope.type === undefined ? [...resourceTypes()] : [scope.type];
-  if (types.every(type => grant.visible(type).op === 'all')) return store.history(scope);
+  // The history of one resource is a read, which was permitted; any other is a search.
+  const nodeOf = (type: string): Node =>
+    scope.id === undefined ? searchable(grant, type) : grant.visible(type);
+  if (types.every(type => nodeOf(type).op === 'all')) return store.history(scope);
+  if (types.every(type => nodeOf(type).op === 'none')) return { versions: [] };
+  const present = new Map<string, Promise<Version | undefined>>();
+  const currentOf = (ref: Ref): Promise<Version | undefined> => {
+    const key = refKey(ref);
+    let current = present.get(key);
+    if (current === undefined) present.set(key, (current = store.read(ref)));
+    return current;
+  };
   const kept: Version[] = [];
   let after = scope.after;
-  for (;;) {
+  for (let pages = 1; ; pages++) {
     const page = await store.history({
       ...scope,
       ...(after === undefined ? {} : { after }),
       count: scope.count - kept.length,
       total: false,
     });
-    for (const version of page.versions) if (await sees(version)) kept.push(version);
+    for (const version of page.versions) {
+      const node = nodeOf(version.ref.type);
+      if (node.op === 'all' || (node.op !== 'none' && (await sees(version, currentOf(version.ref)))))
+        kept.push(version);
+    }
     if (page.next === undefined) return { versions: kept };
-    if (kept.length >= scope.count) return { versions: kept, next: page.next };
+    if (kept.length >= scope.count || pages === mostPages) return { versions: kept, next: page.next };
     after = page.next;
   }
 }
 
-/** Lets `matches` follow references through the store. Grants' own links are followed unrestricted: they are the rule. */
+/** Lets `matches` follow references through the store. */
 const resolveBy = (store: Store, rowsOf: RowsOf): Resolve => ({
   async target(ref) {
     const version = await store.read(ref);
@@ -187,7 +221,7 @@ const resolveBy = (store: Store, rowsOf: RowsOf): Resolve => ({
       op: 'row',
       kind: 'reference',
       param,
-      where: [{ column: 'target', is: 'eq', value: `${ref.type}/${ref.id}` }],
+      where: [{ column: 'target', is: 'eq', value: refKey(ref) }],
     };
     let plan: SearchPlan = { types: [type], where, sort: [], count: 200, total: 'none' };
     for (;;) {

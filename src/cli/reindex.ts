@@ -13,7 +13,7 @@ export async function reindex(options: DataOptions & { readonly quiet?: boolean 
       progress.tally.done = done;
     });
     const { searchIndexVersion } = await import('../search/index-rows.js');
-    await system.store.setIndexVersion(searchIndexVersion());
+    await system.store.setIndexVersion(searchIndexVersion(system.settings.zone));
     progress.finish();
     process.stdout.write(`Made the index of ${grouped(count)} resources anew.\n`);
     return 0;

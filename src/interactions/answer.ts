@@ -6,6 +6,7 @@ import { parseJson, writeJson } from '../fhir/json.js';
 import { operationOutcome } from '../fhir/outcome.js';
 import { refKey, type Resource } from '../fhir/resource.js';
 import type { Version } from '../storage/store.js';
+import type { Context } from './context.js';
 import type { FhirRequest, FhirResponse } from './exchange.js';
 import type { Result } from './prepare.js';
 
@@ -31,30 +32,34 @@ export const versionHeaders = (version: Version): Record<string, string> => ({
   'last-modified': httpDate(version.lastUpdated),
 });
 
-/** The response to a write on its own. Without a preference the representation is sent, as most servers do. */
-export function answer(request: FhirRequest, result: Result): FhirResponse {
-  const preferred = preferredReturn(request);
-  const { version } = result;
+/**
+ * The response to a write on its own. Without a preference the representation is sent, as most servers do, unless the
+ * grant may write the type and not read it.
+ */
+export function answer({ request, grant }: Context, result: Result): FhirResponse {
+  const { version, status } = result;
   const headers: Record<string, string> = version === undefined ? {} : versionHeaders(version);
+  const made = version === undefined ? undefined : { lastUpdated: version.lastUpdated };
   if (version?.body !== undefined) {
     const location = locationOf(request.base, version);
-    if (result.status === 201) headers['location'] = location;
+    // A conditional create answers 200 with what it found: its client asks for the place too.
+    if (status === 201 || request.method === 'POST') headers['location'] = location;
     else headers['content-location'] = location;
   }
+  const preferred = preferredReturn(request);
   if (preferred === 'OperationOutcome' || (version?.body === undefined && result.issues !== undefined)) {
-    const issues: readonly Issue[] = result.issues ?? [
-      { severity: 'information', code: 'informational', text: described(result) },
-    ];
-    return sendResource(
-      { status: result.status === 204 ? 200 : result.status, headers },
-      operationOutcome(issues),
-      request,
-    );
+    const outcome = operationOutcome(issuesOf(result));
+    return { ...sendResource({ status: status === 204 ? 200 : status, headers }, outcome, request), ...made };
   }
-  if (version?.body === undefined) return { status: 204, headers };
-  if (preferred === 'minimal') return { status: result.status, headers };
-  return sendBytes({ status: result.status, headers }, version.body, request);
+  if (version?.body === undefined) return { status: 204, headers, ...made };
+  if (preferred === 'minimal' || !grant.permits('read', version.ref.type))
+    return { status, headers, ...made };
+  return { ...sendBytes({ status, headers }, version.body, request), ...made };
 }
+
+/** What there is to say about a write: for Prefer: return=OperationOutcome. */
+export const issuesOf = (result: Result): readonly Issue[] =>
+  result.issues ?? [{ severity: 'information', code: 'informational', text: described(result) }];
 
 const described = ({ status, version }: Result): string =>
   version === undefined

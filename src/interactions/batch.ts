@@ -6,7 +6,7 @@ import type { Resource } from '../fhir/resource.js';
 import { checkGateShallow } from '../validation/gate.js';
 import { sendBytes } from './answer.js';
 import { bundleBytes, type Entry } from './bundle.js';
-import { entryRequest, responseEntry, standalone, statusText } from './bundle-entry.js';
+import { entryRequest, isRead, responseEntry, standalone, statusText } from './bundle-entry.js';
 import type { Context, Handler } from './context.js';
 import type { FhirResponse } from './exchange.js';
 import { parseInTurns, pausing } from '../fhir/in-turns.js';
@@ -70,11 +70,12 @@ async function batch(context: Context, entries: readonly JsonObject[]): Promise<
 async function answerEntry(context: Context, entry: JsonObject, index: number): Promise<Entry> {
   try {
     const read = entryRequest(entry, index, context.settings.bases);
-    if (read.path.length === 0)
-      throw new FhirError('not-supported', 'A batch cannot hold a batch, a transaction or a system search.', {
+    if (read.path.length === 0 && !isRead(read)) {
+      throw new FhirError('not-supported', 'A batch cannot hold a batch or a transaction.', {
         expression: `Bundle.entry[${index}].request.url`,
       });
-    return responseEntry(await context.dispatch(standalone(context, read)));
+    }
+    return responseEntry(read, await context.dispatch(standalone(context, read)));
   } catch (error) {
     const { status, outcome } = outcomeOf(error, context.request.id);
     return { response: { status: statusText(status), outcome } };

@@ -34,20 +34,25 @@ export function binaryOf(request: FhirRequest): Resource {
   return resource;
 }
 
+/** What may stand in a header; a contentType or reference stored as FHIR may hold more. */
+const mediaType = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:\s*;[\t\x20-\x7e]*)?$/;
+const headerText = /^[\x21-\x7e]+$/;
+
 /** The raw content where the client does not ask for FHIR; undefined where it does. */
 export function rawAnswer(request: FhirRequest, version: Version): FhirResponse | undefined {
   if (acceptsFhir(request)) return undefined;
   const binary = resourceIn(version);
-  const context = binary['securityContext'] as { reference?: string } | undefined;
+  const contentType = binary['contentType'] as string;
+  const context = (binary['securityContext'] as { reference?: string } | undefined)?.reference;
   return {
     status: 200,
     headers: {
       ...versionHeaders(version),
-      'content-type': binary['contentType'] as string,
+      'content-type': mediaType.test(contentType) ? contentType : 'application/octet-stream',
       // The content is a client's: a browser must neither guess its type nor run it as a page of this server.
       'x-content-type-options': 'nosniff',
       'content-security-policy': "sandbox; default-src 'none'",
-      ...(context?.reference === undefined ? {} : { 'x-security-context': context.reference }),
+      ...(context !== undefined && headerText.test(context) ? { 'x-security-context': context } : {}),
     },
     body: Buffer.from((binary['data'] as string | undefined) ?? '', 'base64'),
   };

@@ -1,12 +1,13 @@
 // The request a Bundle entry makes, read and checked. https://hl7.org/fhir/R4/http.html#transaction
+import { createHash } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
 import { FhirError } from '../errors.js';
-import { isObject, writeJson, type Json, type JsonObject } from '../fhir/json.js';
+import { instant } from '../fhir/ids.js';
+import { isObject, parseJson, writeJson, type Json, type JsonObject } from '../fhir/json.js';
+import type { Resource } from '../fhir/resource.js';
+import type { Entry } from './bundle.js';
 import type { Context } from './context.js';
 import type { FhirRequest, FhirResponse } from './exchange.js';
-import type { Entry } from './bundle.js';
-import { instant } from '../fhir/ids.js';
-import { parseJson } from '../fhir/json.js';
-import type { Resource } from '../fhir/resource.js';
 
 export interface EntryRequest {
   readonly index: number;
@@ -24,6 +25,10 @@ export interface EntryRequest {
 }
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
+/** Whether the entry asks and changes nothing. */
+export const isRead = ({ method }: Pick<EntryRequest, 'method'>): boolean =>
+  method === 'GET' || method === 'HEAD';
 
 /** Reads `Bundle.entry[index]`. @throws FhirError naming the element. */
 export function entryRequest(entry: JsonObject, index: number, bases: readonly string[]): EntryRequest {
@@ -84,27 +89,31 @@ export function entryRequest(entry: JsonObject, index: number, bases: readonly s
 /** The entry as a request of its own, for dispatch. */
 export function standalone(context: Context, entry: EntryRequest): FhirRequest {
   const { request } = context;
+  const { method, path, query, resource } = entry;
   const headers: Record<string, string | undefined> = {
     accept: 'application/fhir+json',
-    prefer: request.headers['prefer'],
+    // As in a transaction: what was sent comes back only where it is asked for.
+    prefer: request.headers['prefer'] ?? (isRead(entry) ? undefined : 'return=minimal'),
+    'if-match': entry.ifMatch,
+    'if-none-match': entry.ifNoneMatch,
+    'if-none-exist': entry.ifNoneExist,
+    'if-modified-since': entry.ifModifiedSince,
   };
-  if (entry.ifMatch !== undefined) headers['if-match'] = entry.ifMatch;
-  if (entry.ifNoneMatch !== undefined) headers['if-none-match'] = entry.ifNoneMatch;
-  if (entry.ifNoneExist !== undefined) headers['if-none-exist'] = entry.ifNoneExist;
-  if (entry.ifModifiedSince !== undefined)
-    headers['if-modified-since'] = new Date(entry.ifModifiedSince).toUTCString();
   const key = request.headers['idempotency-key'];
-  if (key !== undefined && entry.method !== 'GET') headers['idempotency-key'] = `${key}#${entry.index}`;
+  if (key !== undefined && !isRead(entry)) {
+    // Hashed, so that no key of a single request can be that of an entry.
+    headers['idempotency-key'] = `${createHash('sha256').update(key).digest('base64url')}#${entry.index}`;
+  }
   let body: Uint8Array | undefined;
-  if (entry.resource !== undefined) {
-    const patch = entry.method === 'PATCH' ? patchDocument(entry.resource) : entry.resource;
-    headers['content-type'] = Array.isArray(patch) ? 'application/json-patch+json' : 'application/fhir+json';
-    body = Buffer.from(writeJson(patch));
+  if (resource !== undefined) {
+    const sent = method === 'PATCH' ? patchDocument(resource) : resource;
+    headers['content-type'] = Array.isArray(sent) ? 'application/json-patch+json' : 'application/fhir+json';
+    body = Buffer.from(writeJson(sent));
   }
   return {
-    method: entry.method,
-    path: entry.path,
-    query: [...new URLSearchParams(entry.query ?? '')],
+    method,
+    path,
+    query: [...new URLSearchParams(query ?? '')],
     headers,
     ...(body === undefined ? {} : { body }),
     base: request.base,
@@ -118,41 +127,43 @@ export function patchDocument(resource: Json): Json {
   return parseJson(Buffer.from(typeof resource['data'] === 'string' ? resource['data'] : '', 'base64'));
 }
 
-const reasons: Record<number, string> = {
-  200: 'OK',
-  201: 'Created',
-  204: 'No Content',
-  304: 'Not Modified',
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'Not Found',
-  405: 'Method Not Allowed',
-  409: 'Conflict',
-  410: 'Gone',
-  412: 'Precondition Failed',
-  415: 'Unsupported Media Type',
-  422: 'Unprocessable Entity',
-  500: 'Internal Server Error',
-  503: 'Service Unavailable',
-};
-export const statusText = (status: number): string =>
-  reasons[status] === undefined ? String(status) : `${status} ${reasons[status]}`;
+export const statusText = (status: number): string => `${status} ${STATUS_CODES[status] ?? ''}`.trimEnd();
 
 /** The response entry for a dispatched entry. */
-export function responseEntry(response: FhirResponse): Entry {
-  const { headers, status, body } = response;
-  const json = body !== undefined && (headers['content-type'] ?? '').includes('json');
-  const failed = status >= 400;
-  const lastModified = headers['last-modified'];
+export function responseEntry(entry: EntryRequest, response: FhirResponse): Entry {
+  const { headers, status, body, lastUpdated } = response;
+  const content = body === undefined || !(headers['content-type'] ?? '').includes('json') ? undefined : body;
+  const isOutcome = status >= 400 || (content !== undefined && !isRead(entry) && isOperationOutcome(content));
+  const location = headers['location'] ?? headers['content-location'];
   return {
-    ...(json && !failed ? { resource: body } : {}),
+    ...(content === undefined || isOutcome || entry.method === 'HEAD' ? {} : { resource: content }),
     response: {
       status: statusText(status),
-      ...(headers['location'] === undefined ? {} : { location: headers['location'] }),
+      ...(location === undefined ? {} : { location }),
       ...(headers['etag'] === undefined ? {} : { etag: headers['etag'] }),
-      ...(lastModified === undefined ? {} : { lastModified: instant(Date.parse(lastModified)) }),
-      ...(json && failed ? { outcome: parseJson(body) as Resource } : {}),
+      ...(lastUpdated === undefined ? {} : { lastModified: instant(lastUpdated) }),
+      ...(content !== undefined && isOutcome ? { outcome: parseJson(content) as Resource } : {}),
     },
   };
+}
+
+const isOperationOutcome = (content: Uint8Array | string): boolean =>
+  /^\{\s*"resourceType":\s*"OperationOutcome"/.test(Buffer.from(content.slice(0, 80)).toString());
+
+/** The failure with `Bundle.entry[index]` in front of what it names. */
+export function atEntry(error: unknown, index: number): unknown {
+  if (!(error instanceof FhirError)) return error;
+  const place = `Bundle.entry[${index}]`;
+  const within = (expression: string | undefined): string =>
+    expression === undefined
+      ? place
+      : expression.startsWith('Bundle.entry[')
+        ? expression
+        : expression.replace(/^[A-Za-z]+/, `${place}.resource`);
+  return new FhirError(error.code, `Entry ${index}: ${error.message}`, {
+    expression: within(error.expression),
+    issues: error.issues.map(issue => ({ ...issue, expression: within(issue.expression) })),
+    headers: error.headers,
+    cause: error.cause,
+  });
 }

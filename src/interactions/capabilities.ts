@@ -28,8 +28,14 @@ export function capabilities(context: Context, routes: readonly Route[]): Promis
   return Promise.resolve(sendBytes({ status: 200, headers: { etag } }, bytes, request));
 }
 
-/** Statements by base and mode: they do not change while the server runs, and are large. */
-const made = new Map<string, { bytes: Uint8Array; etag: string }>();
+interface Statement {
+  readonly bytes: Uint8Array;
+  readonly etag: string;
+}
+
+/** Statements by settings, and within them by mode and base: they do not change while the server runs, and are large. */
+const made = new WeakMap<Settings, Map<string, Statement>>();
+const mostBases = 100;
 const started = Date.now();
 
 function statement(
@@ -37,9 +43,11 @@ function statement(
   base: string,
   settings: Settings,
   routes: readonly Route[],
-): { bytes: Uint8Array; etag: string } {
+): Statement {
+  let ours = made.get(settings);
+  if (ours === undefined) made.set(settings, (ours = new Map<string, Statement>()));
   const key = `${mode} ${base}`;
-  const known = made.get(key);
+  const known = ours.get(key);
   if (known !== undefined) return known;
   const bytes = Buffer.from(
     writeJson(
@@ -47,7 +55,7 @@ function statement(
     ),
   );
   const fresh = { bytes, etag: `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"` };
-  if (made.size < 100) made.set(key, fresh);
+  if (ours.size < mostBases) ours.set(key, fresh);
   return fresh;
 }
 

@@ -1,9 +1,8 @@
 // The one write path: judge, apply the rules, commit; where the store has moved meanwhile, judge again on what is
 // there now. Everything that writes ends here. https://hl7.org/fhir/R4/http.html#concurrency
 import { FhirError } from '../errors.js';
-import { refKey } from '../fhir/resource.js';
 import { parseJson } from '../fhir/json.js';
-import type { Resource } from '../fhir/resource.js';
+import { refKey, type Resource } from '../fhir/resource.js';
 import { WriteConflict, type Receipt, type Write } from '../storage/store.js';
 import type { Context } from './context.js';
 import { resourceIn, type Prepared } from './prepare.js';
@@ -35,14 +34,14 @@ export async function inTurn<T>(keys: readonly string[], work: () => Promise<T>)
 
 /**
  * Commits what `prepare` judges, all or nothing. `keys` name the resources (`Type/id`) and locks it is about, as far as
- * they are known. `receipt` makes the answer to be kept with the commit.
- * @throws FhirError `conflict`, `duplicate`; ReceiptFound where the receipt's key is taken.
+ * they are known. `receipt` makes the answer to be kept with the commit, also where nothing had to be written.
+ * @throws FhirError `conflict`, `duplicate`; WriteConflict where the receipt's key is taken.
  */
 export function commit<T extends readonly Prepared[]>(
   context: Context,
   keys: readonly string[],
   prepare: () => Promise<T>,
-  receipt?: (prepared: T) => Receipt | undefined,
+  receipt?: (prepared: T) => Receipt,
 ): Promise<T> {
   return inTurn(keys, async () => {
     for (let attempt = 1; ; attempt++) {
@@ -51,9 +50,10 @@ export function commit<T extends readonly Prepared[]>(
         context,
         prepared.flatMap(one => one.writes),
       );
-      if (writes.length === 0) return prepared;
+      const kept = receipt?.(prepared);
+      if (writes.length === 0 && kept === undefined) return prepared;
       try {
-        await context.store.commit(writes, receipt?.(prepared));
+        await context.store.commit(writes, kept);
         return prepared;
       } catch (error) {
         if (!(error instanceof WriteConflict)) throw error;
@@ -94,14 +94,7 @@ function refuse(conflict: WriteConflict, writes: readonly Write[]): void {
         { cause: conflict },
       );
     case 'receipt':
-      throw new ReceiptFound(conflict.what);
-  }
-}
-
-/** The request was served before; its receipt holds the answer. */
-export class ReceiptFound extends Error {
-  constructor(readonly key: string) {
-    super(`receipt ${key} exists`);
+      throw conflict; // `once` answers with what is kept
   }
 }
 

@@ -24,6 +24,8 @@ export interface FhirResponse {
   readonly headers: Readonly<Record<string, string>>;
   /** Bytes to be sent as they are, with `content-type` among the headers. */
   readonly body?: Uint8Array | string;
+  /** When the version sent was made, ms; Last-Modified says it in whole seconds. */
+  readonly lastUpdated?: number;
   /** The route's interaction, for logs and metrics; dispatch sets it. */
   readonly interaction?: string;
 }

@@ -1,20 +1,19 @@
 // What a write is judged on: the store, or within a transaction the store overlaid with the bundle's own writes.
 // https://hl7.org/fhir/R4/http.html#trules
 import type { GuardedStore } from '../auth/guarded-store.js';
-import { refKey, type Ref, type Resource } from '../fhir/resource.js';
-import { matches } from '../search/matches.js';
+import { refKey, type Ref } from '../fhir/resource.js';
 import type { SearchPlan } from '../search/plan.js';
 import type { Row } from '../search/rows.js';
 import type { Version, WriteCondition } from '../storage/store.js';
 
 export interface Judge {
   /** The current version, a tombstone if deleted. */
-  readonly read: (ref: Ref) => Promise<Version | undefined>;
+  read(ref: Ref): Promise<Version | undefined>;
   /** What the criteria find now, and the condition under which that is still so at commit. */
-  readonly find: (
+  find(
     plan: SearchPlan,
     locks: readonly string[],
-  ) => Promise<{ found: readonly Ref[]; condition: WriteCondition }>;
+  ): Promise<{ found: readonly Ref[]; condition: WriteCondition }>;
 }
 
 /** Enough to tell none, one and several apart. */
@@ -28,14 +27,19 @@ export const judgeBy = (store: GuardedStore): Judge => ({
   },
 });
 
-/** A resource a transaction is about to write: `rows` as far as they can be known before references are resolved. */
+/** A resource a transaction is about to write. */
 export interface Pending {
   readonly ref: Ref;
-  readonly resource: Resource | undefined;
+  /** A patched resource counts as it is stored: what the patch makes of it is not known yet. */
+  readonly becomes: 'written' | 'patched' | 'deleted';
+  /** Of what is written, as far as they can be known before references are resolved. */
   readonly rows: readonly Row[];
 }
 
-/** The store as it will be after the transaction, for criteria and conditional references in it. */
+/**
+ * The store as it will be after the transaction, for criteria and conditional references in it. `pending` may grow.
+ * Chains in criteria are followed in the store alone.
+ */
 export function overlay(store: GuardedStore, pending: ReadonlyMap<string, Pending>): Judge {
   const below = judgeBy(store);
   return {
@@ -45,10 +49,11 @@ export function overlay(store: GuardedStore, pending: ReadonlyMap<string, Pendin
       const wide = { ...plan, count: plan.count + pending.size };
       const stored = (await store.search(wide)).versions.map(version => version.ref);
       const condition = { plan: wide, locks, found: stored };
-      const found = stored.filter(ref => !pending.has(refKey(ref)));
-      for (const { ref, resource, rows } of pending.values()) {
-        if (resource === undefined || !plan.types.includes(ref.type)) continue;
-        if (await matches(plan.where, { ref, lastUpdated: Date.now(), rows }, store.resolve)) found.push(ref);
+      const found = stored.filter(ref => (pending.get(refKey(ref))?.becomes ?? 'patched') === 'patched');
+      const holds = store.holds(plan);
+      for (const one of pending.values()) {
+        if (one.becomes !== 'written' || !plan.types.includes(one.ref.type)) continue;
+        if (await holds({ ref: one.ref, lastUpdated: Date.now(), rows: one.rows })) found.push(one.ref);
       }
       return { found, condition };
     },

@@ -12,7 +12,7 @@ import type { FhirRequest } from './exchange.js';
 import { judgeBy, type Judge } from './judge.js';
 import { mediaTypeOf } from './media.js';
 import { perform } from './perform.js';
-import { checkIfMatch } from './precondition.js';
+import { checkConditions, conditionsOf, type Conditions } from './precondition.js';
 import { atMostOne, checked, resourceIn, writeOf, type Prepared } from './prepare.js';
 
 /** A patch document, ready to be applied to whatever the resource is when it is judged. */
@@ -57,11 +57,11 @@ export async function preparePatch(
   judge: Judge,
   ref: Ref,
   patch: Patch,
-  ifMatch?: string,
+  conditions: Conditions,
   condition?: WriteCondition,
 ): Promise<Prepared> {
   const current = await judge.read(ref);
-  checkIfMatch(ifMatch, current);
+  checkConditions(conditions, current);
   if (current === undefined) throw new FhirError('not-found', `There is no ${refKey(ref)}.`);
   if (current.body === undefined) throw new FhirError('gone', `${refKey(ref)} was deleted.`);
   const before = resourceIn(current);
@@ -82,13 +82,13 @@ export async function prepareConditionalPatch(
   type: string,
   criteria: string,
   patch: Patch,
-  ifMatch?: string,
+  conditions: Conditions,
 ): Promise<Prepared> {
   const { found, condition } = await judge.find(criteriaOf(context, type, criteria), locksOf(type, criteria));
   const match = atMostOne(found, criteria);
   if (match === undefined)
     throw new FhirError('not-found', `The criteria "${criteria}" find no ${type} to patch.`);
-  return preparePatch(context, judge, match, patch, ifMatch, condition);
+  return preparePatch(context, judge, match, patch, conditions, condition);
 }
 
 export const patch: Handler = async context => {
@@ -96,7 +96,7 @@ export const patch: Handler = async context => {
   const ref = { type, id };
   const change = patchOf(request);
   return perform(context, [refKey(ref)], () =>
-    preparePatch(context, judgeBy(context.store), ref, change, request.headers['if-match']),
+    preparePatch(context, judgeBy(context.store), ref, change, conditionsOf(request)),
   );
 };
 
@@ -105,13 +105,6 @@ export const conditionalPatch: Handler = async context => {
   const change = patchOf(request);
   const criteria = criteriaInUrl(context);
   return perform(context, locksOf(type, criteria), () =>
-    prepareConditionalPatch(
-      context,
-      judgeBy(context.store),
-      type,
-      criteria,
-      change,
-      request.headers['if-match'],
-    ),
+    prepareConditionalPatch(context, judgeBy(context.store), type, criteria, change, conditionsOf(request)),
   );
 };

@@ -3,7 +3,7 @@
 import { FhirError, type Issue } from '../errors.js';
 import { now } from '../fhir/ids.js';
 import { isObject, parseJson } from '../fhir/json.js';
-import { checkReferences, localReferences } from '../fhir/reference.js';
+import { checkReferences, localReferences, parseReference, referencesIn } from '../fhir/reference.js';
 import { idPattern, type Ref, type Resource } from '../fhir/resource.js';
 import { resourceTypes } from '../fhir/definitions.js';
 import { stamp } from '../fhir/stamp.js';
@@ -83,6 +83,8 @@ export const resourceIn = (version: Version): Resource => parseJson(version.body
 export const rowsIn = (version: Version | undefined, settings: Settings): readonly Row[] =>
   version?.body === undefined ? [] : indexRows(resourceIn(version), settings);
 
+const questionMark = 63;
+
 /** The write that makes `resource` the successor of `before`, and the version it will be. */
 export function writeOf(
   settings: Settings,
@@ -95,6 +97,7 @@ export function writeOf(
   const expected = before?.version ?? 0;
   const lastUpdated = now();
   const body = stamp(resource, { id: ref.id, version: expected + 1, lastUpdated });
+  if (body.includes(questionMark)) refuseConditional(resource);
   const requires = settings.referencesMustExist ? localReferences(resource, settings.bases) : [];
   const write: Write = {
     ref,
@@ -108,6 +111,18 @@ export function writeOf(
     ...(requires.length === 0 ? {} : { requires }),
   };
   return { write, version: { ref, version: expected + 1, lastUpdated, method, body } };
+}
+
+/** @throws FhirError `invalid-reference` for `Type?criteria`: only a transaction exchanges it, and it did before. */
+function refuseConditional(resource: Resource): void {
+  for (const { reference, expression } of referencesIn(resource)) {
+    if (parseReference(reference).kind !== 'conditional') continue;
+    throw new FhirError(
+      'invalid-reference',
+      `"${reference.slice(0, 200)}" selects by criteria, which only an entry of a transaction may; name the resource as Type/id.`,
+      { expression },
+    );
+  }
 }
 
 /** The write that deletes the current version. */

@@ -1,7 +1,7 @@
 // read and vread. https://hl7.org/fhir/R4/http.html#read, https://hl7.org/fhir/R4/http.html#vread
 import { FhirError } from '../errors.js';
 import { pickElements, summarize } from '../fhir/elements.js';
-import { refKey } from '../fhir/resource.js';
+import { refKey, type Resource } from '../fhir/resource.js';
 import type { Version } from '../storage/store.js';
 import { sendBytes, sendResource, versionHeaders } from './answer.js';
 import { rawAnswer } from './binary.js';
@@ -35,23 +35,27 @@ function sendVersion(context: Context, version: Version): FhirResponse {
       headers: versionHeaders(version),
     });
   }
-  if (notModified(request.headers, version)) return { status: 304, headers: versionHeaders(version) };
+  if (notModified(request.headers, version))
+    return { status: 304, headers: versionHeaders(version), lastUpdated: version.lastUpdated };
   const raw = context.type === 'Binary' ? rawAnswer(request, version) : undefined;
   if (raw !== undefined) return raw;
   const view = viewOf(request);
   const headers = versionHeaders(version);
-  return view === undefined
-    ? sendBytes({ status: 200, headers }, version.body, request)
-    : sendResource({ status: 200, headers }, view(resourceIn(version)), request);
+  const response =
+    view === undefined
+      ? sendBytes({ status: 200, headers }, version.body, request)
+      : sendResource({ status: 200, headers }, view(resourceIn(version)), request);
+  return { ...response, lastUpdated: version.lastUpdated };
 }
 
 /** What _summary and _elements leave of a resource; undefined where all of it is sent. https://hl7.org/fhir/R4/search.html#summary */
-function viewOf(
-  request: FhirRequest,
-): ((resource: ReturnType<typeof resourceIn>) => ReturnType<typeof resourceIn>) | undefined {
+function viewOf(request: FhirRequest): ((resource: Resource) => Resource) | undefined {
   if (request.query.length === 0) return undefined;
   const summary = request.query.find(([name]) => name === '_summary')?.[1];
-  const elements = request.query.find(([name]) => name === '_elements')?.[1];
+  const elements = request.query
+    .filter(([name]) => name === '_elements')
+    .flatMap(([, value]) => value.split(','))
+    .filter(element => element !== '');
   if (summary !== undefined && summary !== 'false') {
     if (summary !== 'true' && summary !== 'text' && summary !== 'data') {
       throw new FhirError(
@@ -61,7 +65,5 @@ function viewOf(
     }
     return resource => summarize(resource, summary);
   }
-  if (elements !== undefined && elements !== '')
-    return resource => pickElements(resource, elements.split(','));
-  return undefined;
+  return elements.length === 0 ? undefined : resource => pickElements(resource, elements);
 }

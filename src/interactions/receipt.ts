@@ -1,50 +1,80 @@
 // Idempotency-Key: a request that carries one is carried out once; sent again, it gets the first answer again, even
-// after the client or the server was killed between. The answer is stored in the same commit as the writes.
+// after the client or the server was killed between. The answer is stored in the same commit as the writes, and a
+// request that failed leaves nothing behind. The same key with another request is refused.
 // Draft: https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-idempotency-key-header
 import { createHash } from 'node:crypto';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { FhirError } from '../errors.js';
 import type { Receipt } from '../storage/store.js';
-import { ReceiptFound } from './commit.js';
 import type { Context } from './context.js';
-import type { FhirResponse } from './exchange.js';
+import type { FhirRequest } from './exchange.js';
 
-/** The receipt to store with the commit; undefined where the client sent no key. */
-export type MakeReceipt = (response: FhirResponse) => Receipt | undefined;
+/** Makes the receipt to be stored with the commit; there is none where the client sent no key. */
+export type MakeReceipt<T> = ((answer: T) => Receipt) | undefined;
 
-/** Runs the interaction unless its key was served before. `serve` hands `commit` the receipt to be stored, if any. */
-export async function once(
-  context: Context,
-  serve: (receipt: MakeReceipt) => Promise<FhirResponse>,
-): Promise<FhirResponse> {
-  const given = context.request.headers['idempotency-key'];
-  if (given === undefined) return serve(noReceipt);
+/** A receipt is one record of the store: MongoDB's hold 16 MB. */
+const mostBytes = 8 * 1024 * 1024;
+
+/**
+ * Runs `serve` unless its key was served before. What it answers is kept as JSON.
+ * @throws FhirError `key-reused` where the key came with another request.
+ */
+export async function once<T>(context: Context, serve: (receipt: MakeReceipt<T>) => Promise<T>): Promise<T> {
+  const { request, grant, store } = context;
+  const given = request.headers['idempotency-key'];
+  if (given === undefined) return serve(undefined);
   if (given === '' || given.length > 255)
     throw new FhirError('value', 'Idempotency-Key must have 1 to 255 characters.');
   // Scoped to who asks: nobody else's key answers, or even shows that it exists.
-  const key = createHash('sha256').update(`${context.grant.principal}\0${given}`).digest('base64url');
-  const earlier = await context.store.receipt(key);
-  if (earlier !== undefined) return unpack(earlier);
+  const key = digest([grant.principal, given]);
+  const print = fingerprint(request);
+  const earlier = async (): Promise<T | undefined> => {
+    const stored = await store.receipt(key);
+    return stored === undefined ? undefined : unpack<T>(stored, print);
+  };
+  const first = await earlier();
+  if (first !== undefined) return first;
   try {
-    return await serve(response => ({ key, body: pack(response) }));
+    return await serve(answer => ({ key, body: pack(answer, print) }));
   } catch (error) {
-    if (!(error instanceof ReceiptFound)) throw error;
-    const stored = await context.store.receipt(key);
-    if (stored === undefined) throw error;
-    return unpack(stored);
+    // The same request may have been served meanwhile, and what it did may be the reason why this one failed.
+    const answer = await earlier();
+    if (answer !== undefined) return answer;
+    throw error;
   }
 }
 
-const noReceipt: MakeReceipt = () => undefined;
+const digest = (parts: readonly (string | Uint8Array)[]): string => {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(`${part.length}:`).update(part);
+  return hash.digest('base64url');
+};
 
-const pack = ({ status, headers, body }: FhirResponse): Uint8Array =>
-  deflateRawSync(
-    JSON.stringify({
-      status,
-      headers,
-      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : Buffer.from(body).toString() }),
-    }),
+/** What makes two requests the same: what they ask for, under which conditions, with which body. */
+const fingerprint = ({ method, path, query, headers, body }: FhirRequest): string =>
+  digest([
+    method,
+    JSON.stringify([path, query]),
+    ...['if-match', 'if-none-match', 'if-none-exist', 'if-unmodified-since'].map(name => headers[name] ?? ''),
+    body ?? '',
+  ]);
+
+function pack(answer: unknown, print: string): Uint8Array {
+  const bytes = deflateRawSync(JSON.stringify({ print, answer }), { level: 1 });
+  if (bytes.length > mostBytes) {
+    throw new FhirError(
+      'too-large',
+      'The answer is too large to be kept for the Idempotency-Key: ask for it with Prefer: return=minimal.',
+    );
+  }
+  return bytes;
+}
+
+function unpack<T>(bytes: Uint8Array, print: string): T {
+  const kept = JSON.parse(inflateRawSync(bytes).toString()) as { print: string; answer: T };
+  if (kept.print === print) return kept.answer;
+  throw new FhirError(
+    'key-reused',
+    'This Idempotency-Key came before with another request; give every request a key of its own.',
   );
-
-const unpack = (bytes: Uint8Array): FhirResponse =>
-  JSON.parse(inflateRawSync(bytes).toString()) as FhirResponse;
+}

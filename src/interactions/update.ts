@@ -1,5 +1,6 @@
 // update, also as create, and conditional update. https://hl7.org/fhir/R4/http.html#update,
 // https://hl7.org/fhir/R4/http.html#cond-update
+import { isRestricted } from '../auth/grant.js';
 import { FhirError } from '../errors.js';
 import { newId } from '../fhir/ids.js';
 import { isObject, type Json } from '../fhir/json.js';
@@ -11,13 +12,8 @@ import type { Context, Handler } from './context.js';
 import { criteriaInUrl, criteriaOf, locksOf } from './criteria.js';
 import { judgeBy, type Judge } from './judge.js';
 import { perform } from './perform.js';
-import { checkIfMatch, checkIfNoneMatch } from './precondition.js';
+import { checkConditions, conditionsOf, type Conditions } from './precondition.js';
 import { atMostOne, checkId, resourceIn, resourceOf, writeOf, type Prepared } from './prepare.js';
-
-export interface UpdateConditions {
-  readonly ifMatch?: string | undefined;
-  readonly ifNoneMatch?: string | undefined;
-}
 
 /** Judges an update of `ref`: creates it where it does not exist, changes nothing where nothing differs. */
 export async function prepareUpdate(
@@ -25,14 +21,15 @@ export async function prepareUpdate(
   judge: Judge,
   ref: Ref,
   resource: Resource,
-  conditions: UpdateConditions,
+  conditions: Conditions,
   found?: { condition: WriteCondition; minted: boolean },
 ): Promise<Prepared> {
-  const { settings } = context;
+  const { settings, grant } = context;
   const current = await judge.read(ref);
-  checkIfMatch(conditions.ifMatch, current);
-  checkIfNoneMatch(conditions.ifNoneMatch, current);
-  if (current === undefined && !settings.clientIds && found?.minted !== true) {
+  checkConditions(conditions, current);
+  // Who does not see the whole type must not learn which ids are taken: a hidden id and a free one answer alike.
+  const mayChooseIds = settings.clientIds && !isRestricted(grant, ref.type);
+  if (current === undefined && !mayChooseIds && found?.minted !== true) {
     throw new FhirError(
       'method-not-allowed',
       `${refKey(ref)} does not exist, and ids are given by this server: POST to ${ref.type} instead.`,
@@ -85,7 +82,7 @@ export async function prepareConditionalUpdate(
   criteria: string,
   resource: Resource,
   fresh: string,
-  conditions: UpdateConditions,
+  conditions: Conditions,
 ): Promise<Prepared> {
   const { found, condition } = await judge.find(criteriaOf(context, type, criteria), locksOf(type, criteria));
   const match = atMostOne(found, criteria);
@@ -124,11 +121,6 @@ export function checkSameId(resource: Resource, ref: Ref): void {
     { expression: `${ref.type}.id` },
   );
 }
-
-export const conditionsOf = ({ headers }: Context['request']): UpdateConditions => ({
-  ifMatch: headers['if-match'],
-  ifNoneMatch: headers['if-none-match'],
-});
 
 export const update: Handler = async context => {
   const { request, type, id } = context;

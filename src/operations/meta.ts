@@ -4,13 +4,14 @@
 import { FhirError } from '../errors.js';
 import { isObject, type Json, type JsonObject } from '../fhir/json.js';
 import { refKey, type Ref, type Resource } from '../fhir/resource.js';
-import { sendResource } from '../interactions/answer.js';
-import { commit } from '../interactions/commit.js';
-import type { Context, Handler } from '../interactions/context.js';
-import { judgeBy } from '../interactions/judge.js';
-import { checkIfMatch } from '../interactions/precondition.js';
-import { resourceIn, resourceOf, writeOf, type Prepared } from '../interactions/prepare.js';
 import { unstamped } from '../fhir/stamp.js';
+import { sendResource } from '../interactions/answer.js';
+import type { Context, Handler } from '../interactions/context.js';
+import type { FhirResponse } from '../interactions/exchange.js';
+import { perform } from '../interactions/perform.js';
+import { checkConditions, conditionsOf } from '../interactions/precondition.js';
+import { resourceIn, resourceOf, writeOf } from '../interactions/prepare.js';
+import type { Version } from '../storage/store.js';
 
 /** The three sets within Meta, and what tells their members apart. */
 const sets = ['profile', 'tag', 'security'] as const;
@@ -25,24 +26,28 @@ const returned = (meta: JsonObject): Resource => ({
   parameter: [{ name: 'return', valueMeta: meta }],
 });
 
-async function currentOf(context: Context, ref: Ref): Promise<Resource> {
-  const current = await context.store.read(ref);
+async function currentOf(
+  store: Context['store'],
+  ref: Ref,
+): Promise<{ current: Version; resource: Resource }> {
+  const current = await store.read(ref);
   if (current === undefined) throw new FhirError('not-found', `There is no ${refKey(ref)}.`);
   if (current.body === undefined) throw new FhirError('gone', `${refKey(ref)} was deleted.`);
-  return resourceIn(current);
+  return { current, resource: resourceIn(current) };
 }
 
-export const meta: Handler = async context => {
-  const resource = await currentOf(context, { type: context.type, id: context.id });
-  return sendResource({ status: 200 }, returned(metaOf(resource)), context.request);
+export const meta: Handler = async ({ request, store, type, id }) => {
+  const { resource } = await currentOf(store, { type, id });
+  return sendResource({ status: 200 }, returned(metaOf(resource)), request);
 };
 
 type Change = (stored: readonly Json[], given: readonly Json[]) => Json[];
 
 export const metaAdd: Handler = context =>
   change(context, (stored, given) => {
-    const have = new Set(stored.map(keyOf));
-    return [...stored, ...given.filter(member => !have.has(keyOf(member)))];
+    const all = new Map(stored.map(member => [keyOf(member), member]));
+    for (const member of given) if (!all.has(keyOf(member))) all.set(keyOf(member), member);
+    return [...all.values()];
   });
 
 export const metaDelete: Handler = context =>
@@ -51,30 +56,32 @@ export const metaDelete: Handler = context =>
     return stored.filter(member => !gone.has(keyOf(member)));
   });
 
-async function change(context: Context, apply: Change): Promise<ReturnType<typeof sendResource>> {
-  const { request, type, id } = context;
+function change(context: Context, apply: Change): Promise<FhirResponse> {
+  const { request, settings, store, type, id } = context;
   const ref = { type, id };
   const given = givenMeta(resourceOf(request.body, 'Parameters'));
-  const judge = judgeBy(context.store);
-  const [prepared] = await commit(context, [refKey(ref)], async (): Promise<readonly [Prepared]> => {
-    const current = await judge.read(ref);
-    checkIfMatch(request.headers['if-match'], current);
-    const stored = await currentOf(context, ref);
-    const before = metaOf(stored);
-    const after: JsonObject = unstamped(before);
-    let changed = false;
-    for (const set of sets) {
-      const was = membersOf(before, set);
-      const is = apply(was, membersOf(given, set));
-      changed ||= is.length !== was.length;
-      if (is.length === 0) delete after[set];
-      else after[set] = is;
-    }
-    if (!changed) return [{ writes: [], result: { status: 200, version: current! } }];
-    const { write, version } = writeOf(context.settings, ref, current, 'PUT', { ...stored, meta: after });
-    return [{ writes: [write], result: { status: 200, version } }];
-  });
-  return sendResource({ status: 200 }, returned(metaOf(resourceIn(prepared.result.version!))), request);
+  return perform(
+    context,
+    [refKey(ref)],
+    async () => {
+      const { current, resource } = await currentOf(store, ref);
+      checkConditions(conditionsOf(request), current);
+      const before = metaOf(resource);
+      const after: JsonObject = unstamped(before);
+      let changed = false;
+      for (const set of sets) {
+        const was = membersOf(before, set);
+        const is = apply(was, membersOf(given, set));
+        changed ||= is.length !== was.length;
+        if (is.length === 0) delete after[set];
+        else after[set] = is;
+      }
+      if (!changed) return { writes: [], result: { status: 200, version: current } };
+      const { write, version } = writeOf(settings, ref, current, 'PUT', { ...resource, meta: after });
+      return { writes: [write], result: { status: 200, version } };
+    },
+    ({ version }) => sendResource({ status: 200 }, returned(metaOf(resourceIn(version!))), request),
+  );
 }
 
 function givenMeta(parameters: Resource): JsonObject {
