@@ -95,9 +95,16 @@ export async function tsela(folder, { mongo, flags } = {}) {
 /** Runs a command until `ready` answers something; then that, with its pid, and a stop that waits for its end. */
 export async function command(file, args, env, ready) {
   const started = performance.now();
-  const process_ = spawn(file, args, { env: { ...process.env, ...env }, stdio: 'ignore' });
+  const process_ = spawn(file, args, {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   const ended = once(process_, 'exit');
-  const result = await ready(started);
+  const early = ended.then(([code]) => {
+    throw new Error(`${args.join(' ')} ended with ${code} before it answered`);
+  });
+  const result = await Promise.race([ready(started), early]);
+  early.catch(() => {});
   const status = existing(`/proc/${process_.pid}/status`);
   const kilobytes = name => Number(new RegExp(`${name}:\\s*(\\d+)`).exec(status)?.[1] ?? NaN);
   process_.kill();
