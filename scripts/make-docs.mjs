@@ -1,4 +1,4 @@
-// Writes docs/configuration.md and docs/errors.md from src/config.ts and src/errors.ts. tests/docs.test.ts fails while
+// Writes docs/configuration.md and docs/errors.md from src/settings.ts and src/errors.ts. tests/docs.test.ts fails while
 // they are out of date. Run by hand: node scripts/make-docs.mjs
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,11 +10,11 @@ const code = text => `\`${String(text).replaceAll('|', '\\|')}\``;
 const cell = text => text.replaceAll('|', '\\|');
 
 export async function configurationPage() {
-  const { settingRows } = await import(new URL('../dist/config.js', import.meta.url));
+  const { settingRows } = await import(new URL('../dist/settings.js', import.meta.url));
   const lines = [
     '# Configuration',
     '',
-    'Made from `src/config.ts` by `node scripts/make-docs.mjs`. Settings are environment variables; an empty value counts as',
+    'Made from `src/settings.ts` by `node scripts/make-docs.mjs`. Settings are environment variables; an empty value counts as',
     'none. All problems are reported at once when Tsela starts. With `NODE_ENV=production` the values marked *development*',
     'are refused.',
   ];

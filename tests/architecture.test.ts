@@ -14,7 +14,9 @@ const ground = ['errors', 'fhir'];
 const core = [...ground, 'terminology', 'search', 'validation', 'storage', 'auth', 'interactions', 'clinic'];
 const rooms: Readonly<Record<string, readonly string[]>> = {
   errors: [],
-  config: [],
+  'setting-kinds': [],
+  settings: ['setting-kinds'],
+  config: ['settings'],
   fhir: ['errors'],
   terminology: ground,
   search: [...ground, 'terminology'],

@@ -6,9 +6,9 @@ import {
   defaultConfig,
   originOf,
   readConfig,
-  settingRows,
   unknownSettings,
 } from '../src/config.js';
+import { settingRows } from '../src/settings.js';
 
 const problemsOf = (work: () => unknown): readonly string[] => {
   try {

@@ -1,0 +1,109 @@
+// What the value of a setting may be, and how its text is read. src/settings.ts has the settings.
+
+/** What a value may be; `parse` throws with a sentence that says what is accepted. */
+export interface Kind<T> {
+  readonly accepts: string;
+  parse(text: string): T;
+}
+
+export const integer = (from: number, to: number): Kind<number> => ({
+  accepts: `a whole number from ${from} to ${to}`,
+  parse(text) {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < from || value > to) throw new Error(`expected ${this.accepts}`);
+    return value;
+  },
+});
+
+const units = (accepts: string, factors: Readonly<Record<string, number>>): Kind<number> => ({
+  accepts,
+  parse(text) {
+    const [, digits, unit] = /^(\d+) ?([a-zA-Z]*)$/.exec(text) ?? [];
+    const factor = unit === undefined ? undefined : factors[unit.toLowerCase()];
+    const value = Number(digits) * (factor ?? 0);
+    if (factor === undefined || value < 1 || !Number.isSafeInteger(value))
+      throw new Error(`expected ${accepts}`);
+    return value;
+  },
+});
+export const bytes = units('a size in bytes, or with the unit KB, MB or GB', {
+  '': 1,
+  kb: 1024,
+  mb: 1024 ** 2,
+  gb: 1024 ** 3,
+});
+export const milliseconds = units('a time with the unit ms, s or m', { ms: 1, s: 1000, m: 60_000 });
+
+export const oneOf = <const T extends string>(...words: readonly T[]): Kind<T> => ({
+  accepts: words.map(word => `\`${word}\``).join(', '),
+  parse(text) {
+    const word = words.find(each => each === text);
+    if (word === undefined) throw new Error(`expected one of ${words.join(', ')}`);
+    return word;
+  },
+});
+
+export const trueOrFalse: Kind<boolean> = {
+  accepts: '`true`, `false`',
+  parse(text) {
+    if (text !== 'true' && text !== 'false') throw new Error('expected true or false');
+    return text === 'true';
+  },
+};
+
+export const words: Kind<string> = { accepts: 'text', parse: text => text };
+
+/** URL.parse is younger than Node 20. */
+const parseUrl = (text: string): URL | undefined => (URL.canParse(text) ? new URL(text) : undefined);
+
+export const url = (accepts: string, ...protocols: readonly string[]): Kind<string | undefined> => ({
+  accepts,
+  parse(text) {
+    const parsed = parseUrl(text);
+    if (!parsed || !protocols.includes(parsed.protocol) || parsed.host === '')
+      throw new Error(`expected ${accepts}`);
+    return text.replace(/\/+$/, '');
+  },
+});
+
+export const publicUrl: Kind<string | undefined> = {
+  accepts: 'an http or https URL without path, query or user',
+  parse(text) {
+    const parsed = parseUrl(text);
+    const plain =
+      parsed && /^https?:$/.test(parsed.protocol) && parsed.origin === text.replace(/\/$/, '').toLowerCase();
+    if (!plain) throw new Error(`expected ${this.accepts}`);
+    return parsed.origin;
+  },
+};
+
+export const origins: Kind<readonly string[]> = {
+  accepts: 'origins separated by commas, or `*`',
+  parse(text) {
+    const list = text.split(',').map(each => each.trim());
+    for (const each of list) {
+      if (each !== '*' && parseUrl(each)?.origin !== each)
+        throw new Error(`"${each}" is not an origin such as https://app.example.org`);
+    }
+    return list;
+  },
+};
+
+export const timeZone: Kind<string> = {
+  accepts: 'an IANA time zone',
+  parse(text) {
+    try {
+      return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone;
+    } catch {
+      throw new Error('expected an IANA time zone such as Africa/Maseru');
+    }
+  },
+};
+
+export const secretText: Kind<string | undefined> = {
+  accepts: 'at least 32 characters',
+  parse(text) {
+    if (text.length < 32) throw new Error('expected at least 32 characters');
+    return text;
+  },
+};
