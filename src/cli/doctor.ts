@@ -140,9 +140,7 @@ async function* store(config: Config, full: boolean): AsyncGenerator<Finding> {
       failure: error => notices.push(sentenceOf(error)),
     });
   } catch (error) {
-    const isBusy =
-      error instanceof Error && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'SQLITE_BUSY';
-    yield isBusy
+    yield isBusy(error)
       ? warn(sentenceOf(error), 'Its content is checked when no server runs on it.')
       : bad(`The store cannot be opened: ${sentenceOf(error)}`, howToOpen(config));
     return;
@@ -165,6 +163,13 @@ async function* store(config: Config, full: boolean): AsyncGenerator<Finding> {
   } finally {
     await system.close();
   }
+}
+
+/** Another process holds the embedded store; what opens it wraps SQLite's error, perhaps more than once. */
+function isBusy(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { code?: unknown };
+  return (typeof code === 'string' && code.startsWith('SQLITE_BUSY')) || isBusy(error.cause);
 }
 
 const howToOpen = (config: Config): string =>

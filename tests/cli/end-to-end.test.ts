@@ -59,9 +59,13 @@ async function totals(url: string, types: Iterable<string>): Promise<Map<string,
   for (const type of types) found.set(type, await total(url, type));
   return found;
 }
-/** Resolves once the server holds so many. */
-async function holds(url: string, type: string, least: number): Promise<void> {
-  while ((await total(url, type)) < least) await new Promise(resolve => setTimeout(resolve, 5));
+/** Resolves once the server holds so many; fails where the loader ends before. */
+async function holds(url: string, type: string, least: number, loader: Running): Promise<void> {
+  while ((await total(url, type)) < least) {
+    if (loader.process.exitCode !== null)
+      throw new Error(`The load ended: ${JSON.stringify(await loader.ended)}`);
+    await new Promise(resolve => setTimeout(resolve, 5));
+  }
 }
 
 function countByType(types: Iterable<string>): Map<string, number> {
@@ -102,11 +106,11 @@ describe.skipIf(!existsSync(synthea))('Synthea (skipped where ../shared/data is 
     const port = await freePort();
     let server = await serve(port);
     const first = launch(['load', synthea, '--url', server.url, '--retries', '20']);
-    await holds(server.url, 'Patient', 5);
+    await holds(server.url, 'Patient', 5, first);
     server.process.kill('SIGKILL');
     await server.ended;
     server = await serve(port); // the loader is still trying
-    await holds(server.url, 'Patient', 20);
+    await holds(server.url, 'Patient', 20, first);
     first.process.kill('SIGKILL');
     await first.ended;
 
@@ -124,10 +128,10 @@ function sampleIsKept(victim: 'server' | 'loader'): void {
   async function loadUnderFire(args: readonly string[], type: string, moments: readonly number[]) {
     const port = await freePort();
     let server = await serve(port);
-    const begin = (): Running => launch([...args, '--url', server.url, '--retries', '20']);
+    const begin = (): Running => launch([...args, '--url', server.url]);
     let loader = begin();
     for (const least of moments) {
-      await holds(server.url, type, least);
+      await holds(server.url, type, least, loader);
       const dead = victim === 'server' ? server : loader;
       dead.process.kill('SIGKILL');
       await dead.ended;
@@ -160,7 +164,7 @@ function sampleIsKept(victim: 'server' | 'loader'): void {
   test(`resources without an id are created once each, however often the ${victim} is killed`, async () => {
     const path = join(folder, 'p.ndjson');
     writeFileSync(path, '{"resourceType":"Patient"}\n'.repeat(200));
-    const { url, ran } = await loadUnderFire(['load', path], 'Patient', [20, 70, 130]);
+    const { url, ran } = await loadUnderFire(['load', path, '--retries', '20'], 'Patient', [20, 70, 130]);
     expect(ran.out).toContain('Loaded 200 resources');
     expect(ran.code).toBe(0);
     expect(await total(url, 'Patient')).toBe(200);
