@@ -156,14 +156,14 @@ function firstSince(connection: Connection, since: number): number {
 
 function versionOf(connection: Connection, { rid, ver }: Entry): Version | undefined {
   const current = connection.get<Stored & { type: number; id: string }>(
-    'SELECT type, id, ver, lu, op, body FROM res WHERE rid = ?',
+    'SELECT type, id, ver, lu, op, codec, body FROM res WHERE rid = ?',
     rid,
   );
   if (current === undefined) return undefined;
   const ref = { type: connection.dictionary.kindOf(current.type).name, id: current.id };
   if (current.ver === ver) return toVersion(ref, current);
   const old = connection.get<Stored>(
-    'SELECT ver, lu, op, body FROM hist WHERE rid = ? AND ver = ?',
+    'SELECT ver, lu, op, codec, body FROM hist WHERE rid = ? AND ver = ?',
     rid,
     ver,
   );

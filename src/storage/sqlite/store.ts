@@ -161,7 +161,7 @@ function store({
     for (;;) {
       const rows = await direct(() =>
         connection.all<Stored & { rid: number; type: number; id: string }>(
-          `SELECT rid, type, id, ver, lu, op, body FROM res WHERE rid > ? AND op <> ${deletion}
+          `SELECT rid, type, id, ver, lu, op, codec, body FROM res WHERE rid > ? AND op <> ${deletion}
            ${types.length > 0 ? 'AND type IN (SELECT value FROM json_each(?))' : ''} ORDER BY rid LIMIT ?`,
           last,
           ...(types.length > 0 ? [JSON.stringify(kinds)] : []),

@@ -5,7 +5,7 @@ import { WriteConflict, type Write } from '../store.js';
 import type { Connection, Value } from './connection.js';
 import type { Kind } from './dictionary.js';
 import { indexed, primaryDateAmong, type Indexed, type Posting, type Table } from './postings.js';
-import { deletion, methods, plain } from './record.js';
+import { deletion, formOf, methods } from './record.js';
 import { findRefs } from './search.js';
 
 /** A commit as it crosses to the writer's thread. */
@@ -140,7 +140,7 @@ export class Writer {
     const { connection } = this;
     const { ref, method, lastUpdated } = write;
     const kind = connection.dictionary.makeKind(ref.type);
-    const body = write.body ?? null;
+    const { codec, body } = formOf(write.body ?? null);
     const op = body === null ? deletion : methods.indexOf(method);
     const ver = write.expected + 1;
     let rid: number;
@@ -154,7 +154,7 @@ export class Writer {
         ver,
         lastUpdated,
         op,
-        plain,
+        codec,
         body,
       );
       connection.dictionary.knowRid(keyOf(ref), rid);
@@ -169,7 +169,7 @@ export class Writer {
         ver,
         lastUpdated,
         op,
-        plain,
+        codec,
         body,
         rid,
       );
