@@ -145,10 +145,16 @@ export function createHttp(options: HttpOptions): Http {
 
   const app = new Koa();
   app.silent = true; // what fails is logged here, once
+  app.use(async (ctx, next) => {
+    if (!isFhir(ctx.req.url!)) {
+      await next();
+      return;
+    }
+    ctx.respond = false; // what is sent is final when it comes from dispatch; send.ts writes it
+    await serve(ctx.req, ctx.res);
+  });
   app.use(besideFhir({ ...options, fhirPath, isStopping: () => stopping, origin: () => origin }));
-  const beside = app.callback();
-  const handle = (req: IncomingMessage, res: ServerResponse): Promise<void> =>
-    isFhir(req.url!) ? serve(req, res) : beside(req, res);
+  const handle = app.callback();
 
   return {
     callback: () => handle,
