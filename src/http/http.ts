@@ -1,6 +1,6 @@
-// The FHIR base at /fhir, and one way every FHIR request is received, answered, counted and logged; Koa serves what is
-// beside it. https://hl7.org/fhir/R4/http.html
-// Surprising why: FHIR requests do not pass through Koa, see docs/decisions/0001-http.md.
+// The Koa application: the FHIR base at /fhir, and one way every FHIR request is received, answered, counted and logged;
+// what is beside it (beside-fhir.ts) after that. https://hl7.org/fhir/R4/http.html
+// Surprising why: Koa's responder is switched off for FHIR, see docs/decisions/0001-http.md.
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Koa from 'koa';
