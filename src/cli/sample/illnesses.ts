@@ -1,6 +1,6 @@
 // What brings people of the sample district to a clinic, and what is usually done: data only.
 // SNOMED CT for findings and procedures, ATC for medicines. https://www.whocc.no/atc_ddd_index/
-import type { Panel } from './laboratory.js';
+import type { Panel } from './panels.js';
 
 export interface Medicine {
   readonly atc: string;
