@@ -27,84 +27,81 @@ const short = 32 * 1024;
  * @throws FhirError as `parseJson`
  */
 export async function parseInTurns(bytes: Uint8Array, name: string, pause: Pause): Promise<Json> {
-  if (bytes.length <= short) return parseJson(bytes);
-  const places = await membersOf(bytes, Buffer.from(`"${name}"`), pause);
-  if (places === undefined) return parseJson(bytes);
+  const start = bytes.length <= short ? -1 : startOfArray(bytes, Buffer.from(`"${name}"`));
+  if (start < 0) return parseJson(bytes);
   try {
-    const around = [bytes.subarray(0, places.start), bytes.subarray(places.end)];
-    const whole = parseJson(Buffer.concat(around));
-    if (!isObject(whole)) return parseJson(bytes);
     const members: Json[] = [];
-    for (const [from, to] of places.members) {
-      members.push(parseJson(bytes.subarray(from, to)));
+    let end = start - 1;
+    do {
+      const from = firstVisible(bytes, end + 1);
+      end = endOfMember(bytes, from);
+      const isEmpty = bytes[end] === closeArray && end === from && members.length === 0;
+      if (!isEmpty) members.push(parseJson(bytes.subarray(from, end)));
       await pause();
-    }
-    return { ...whole, [name]: members };
+    } while (bytes[end] === comma);
+    if (bytes[end] !== closeArray) return parseJson(bytes);
+    const whole = parseJson(Buffer.concat([bytes.subarray(0, start), bytes.subarray(end)]));
+    if (isObject(whole)) return { ...whole, [name]: members };
   } catch {
-    return parseJson(bytes); // which tells the place within the whole
+    // The same fault, with its place in the whole, is what the client is told:
   }
-}
-
-interface Places {
-  /** What is between the brackets of the array. */
-  readonly start: number;
-  readonly end: number;
-  readonly members: readonly (readonly [from: number, to: number])[];
+  return parseJson(bytes);
 }
 
 const quote = 34;
-const backslash = 92;
 const comma = 44;
+const backslash = 92;
 const [openArray, closeArray, openObject, closeObject] = [91, 93, 123, 125];
+/** Whether a byte has a meaning outside of strings: most do not, and a table says so fastest. */
+const isMark = new Uint8Array(256);
+for (const c of [quote, comma, openArray, closeArray, openObject, closeObject]) isMark[c] = 1;
 
-/** Where the members of the array are; undefined where the text is not as expected, whatever the reason. */
-async function membersOf(
-  bytes: Uint8Array,
-  quotedName: Uint8Array,
-  pause: Pause,
-): Promise<Places | undefined> {
-  const members: [number, number][] = [];
+function firstVisible(bytes: Uint8Array, at: number): number {
+  while (bytes[at]! <= 32) at++;
+  return at;
+}
+
+/** From a quote to the one that ends the string; the end of the bytes where none does. */
+function endOfString(bytes: Uint8Array, at: number): number {
+  for (let i = at + 1; i < bytes.length; i++) {
+    const c = bytes[i];
+    if (c === quote) return i;
+    if (c === backslash) i++;
+  }
+  return bytes.length;
+}
+
+/** Behind the bracket that opens the array of that name, of the object itself; -1 where there is none. */
+function startOfArray(bytes: Uint8Array, quotedName: Uint8Array): number {
   let depth = 0;
-  let start = -1;
-  let from = -1;
   let isNamed = false; // the last string at the object's own level was the name
   for (let i = 0; i < bytes.length; i++) {
     const c = bytes[i]!;
+    if (isMark[c] === 0) continue;
     if (c === quote) {
-      const opened = i++;
-      while (bytes[i] !== quote) {
-        if (bytes[i] === backslash) i++;
-        if (++i >= bytes.length) return undefined;
-      }
-      if (depth === 1) isNamed = Buffer.compare(bytes.subarray(opened, i + 1), quotedName) === 0;
+      const end = endOfString(bytes, i);
+      if (depth === 1) isNamed = Buffer.compare(bytes.subarray(i, end + 1), quotedName) === 0;
+      i = end;
     } else if (c === openObject || c === openArray) {
       depth++;
-      if (start < 0) {
-        if (depth === 2 && isNamed && c === openArray) start = from = i + 1;
-        if (depth === 1 && c !== openObject) return undefined;
-      }
-    } else if (c === closeObject || c === closeArray) {
-      depth--;
-      if (start >= 0 && depth === 1) {
-        members.push([from, i]);
-        return { start, end: i, members: trimmed(bytes, members) };
-      }
-    } else if (c === comma && depth === 2 && start >= 0) {
-      members.push([from, i]);
-      from = i + 1;
-      await pause();
-    }
+      if (depth === 2 && isNamed && c === openArray) return i + 1;
+      if (depth === 1 && c === openArray) return -1;
+    } else if (c !== comma) depth--;
   }
-  return undefined;
+  return -1;
 }
 
-/** Without the white space around them; an array of nothing has none. */
-function trimmed(bytes: Uint8Array, members: readonly [number, number][]): readonly [number, number][] {
-  const isSpace = (at: number): boolean => bytes[at]! <= 32;
-  const inner = members.map(([from, to]): [number, number] => {
-    while (from < to && isSpace(from)) from++;
-    while (to > from && isSpace(to - 1)) to--;
-    return [from, to];
-  });
-  return inner.length === 1 && inner[0]![0] === inner[0]![1] ? [] : inner;
+/** The comma or bracket behind the array's member that starts here; the end of the bytes where none is. */
+function endOfMember(bytes: Uint8Array, from: number): number {
+  let depth = 0;
+  for (let i = from; i < bytes.length; i++) {
+    const c = bytes[i]!;
+    if (isMark[c] === 0) continue;
+    if (c === quote) i = endOfString(bytes, i);
+    else if (c === openObject || c === openArray) depth++;
+    else if (c === comma) {
+      if (depth === 0) return i;
+    } else if (--depth < 0) return i;
+  }
+  return bytes.length;
 }

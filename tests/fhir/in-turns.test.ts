@@ -45,13 +45,14 @@ describe('a Bundle parsed in turns', () => {
   it('lets others have their turn between entries', async () => {
     const { pause, pauses } = counting();
     await inTurns(writeJson(bundle), pause);
-    expect(pauses()).toBeGreaterThanOrEqual(2 * (entries.length - 1));
+    expect(pauses()).toBeGreaterThanOrEqual(entries.length);
   });
 
   const compact = writeJson(bundle);
   const malformed: Record<string, string> = {
     'a comma too many': compact.replace('}},{"fullUrl":"urn:uuid:400"', '}},,{"fullUrl":"urn:uuid:400"'),
     'a comma at the end': compact.replace('],"id":"after"', ',],"id":"after"'),
+    'a brace for a bracket': compact.replace('}},{"fullUrl":"urn:uuid:400"', '}}},{"fullUrl":"urn:uuid:400"'),
     'an entry cut off': compact.slice(0, -2000),
     'the array twice': compact.replace('"id":"after"', '"entry":[]'),
     'a key twice in an entry': compact.replace('"id":"o300"', '"id":"o300","id":"o300"'),
