@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
-import { OPEN } from '../src/auth/grant.js';
+import { OPEN, type Grant } from '../src/auth/grant.js';
 import { defaultConfig, type Config } from '../src/config.js';
 import { parseJson, type JsonObject } from '../src/fhir/json.js';
 import type { FhirResponse } from '../src/interactions/exchange.js';
@@ -19,9 +19,18 @@ export interface Answer {
   readonly body: Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- tests look deep into bodies
 }
 
+export type Send = (
+  method: string,
+  url: string,
+  body?: unknown,
+  headers?: Record<string, string>,
+) => Promise<Answer>;
+
 export interface Tsela {
   readonly system: System;
-  send(method: string, url: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+  readonly send: Send;
+  /** What another grant than that of open mode is answered. */
+  as(grant: Grant): Send;
   close(): Promise<void>;
 }
 
@@ -40,10 +49,11 @@ export async function openTsela(store: 'SQLite' | 'MongoDB', changes: Partial<Co
     info: () => undefined,
     failure: error => failures.push(error),
   });
-  return {
-    system,
-    async send(method, url, body, headers = {}) {
-      const [path = '', query] = url.split('?');
+  const as =
+    (grant: Grant): Send =>
+    async (method, url, body, headers = {}) => {
+      const [path = '', ...rest] = url.split('?');
+      const query = rest.join('?');
       const bytes =
         body === undefined
           ? undefined
@@ -57,7 +67,7 @@ export async function openTsela(store: 'SQLite' | 'MongoDB', changes: Partial<Co
             .split('/')
             .filter(segment => segment !== '')
             .map(decodeURIComponent),
-          query: [...new URLSearchParams(query ?? '')],
+          query: [...new URLSearchParams(query)],
           headers: {
             ...(bytes === undefined ? {} : { 'content-type': 'application/fhir+json' }),
             ...headers,
@@ -66,7 +76,7 @@ export async function openTsela(store: 'SQLite' | 'MongoDB', changes: Partial<Co
           base,
           id: 'test',
         },
-        OPEN,
+        grant,
       );
       const text = response.body === undefined ? '' : Buffer.from(response.body).toString();
       const json = (response.headers['content-type'] ?? '').includes('json') && text !== '';
@@ -78,7 +88,11 @@ export async function openTsela(store: 'SQLite' | 'MongoDB', changes: Partial<Co
         text,
         body: json ? (JSON.parse(text) as JsonObject) : {},
       };
-    },
+    };
+  return {
+    system,
+    send: as(OPEN),
+    as,
     async close() {
       if (store === 'MongoDB') await dropDatabase(config);
       await system.close();

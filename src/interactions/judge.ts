@@ -8,12 +8,12 @@ import type { Version, WriteCondition } from '../storage/store.js';
 
 export interface Judge {
   /** The current version, a tombstone if deleted. */
-  read(ref: Ref): Promise<Version | undefined>;
+  readonly read: (ref: Ref) => Promise<Version | undefined>;
   /** What the criteria find now, and the condition under which that is still so at commit. */
-  find(
+  readonly find: (
     plan: SearchPlan,
     locks: readonly string[],
-  ): Promise<{ found: readonly Ref[]; condition: WriteCondition }>;
+  ) => Promise<{ found: readonly Ref[]; condition: WriteCondition }>;
 }
 
 /** Enough to tell none, one and several apart. */

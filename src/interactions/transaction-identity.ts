@@ -7,7 +7,7 @@ import { indexRows } from '../search/index-rows.js';
 import type { Row } from '../search/rows.js';
 import { atEntry } from './bundle-entry.js';
 import type { Context } from './context.js';
-import { criteriaOf, locksOf } from './criteria.js';
+import { criteriaOf } from './criteria.js';
 import { deletionsAsked } from './delete.js';
 import { overlay, type Judge, type Pending } from './judge.js';
 import { atMostOne } from './prepare.js';
@@ -68,7 +68,7 @@ async function byCriteria(
 ): Promise<Found> {
   const { type, kind, fresh } = step;
   const asked = kind === 'delete' ? deletionsAsked(context.settings) : undefined;
-  const answer = await judge.find(criteriaOf(context, type, criteria, asked), locksOf(type, criteria));
+  const answer = await judge.find(criteriaOf(context, type, criteria, asked), step.keys);
   const find: Judge['find'] = () => Promise.resolve(answer);
   if (kind !== 'create') {
     // What an earlier entry changes no longer counts among the matches, but two entries would be about it.

@@ -38,7 +38,7 @@ export interface EntryReferences {
 }
 
 const restUrl = /^(https?:\/\/.*\/)[A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/;
-const versioned = /^(.*)\/_history\/[A-Za-z0-9\-.]{1,64}$/;
+const versioned = /^(https?:.*)\/_history\/[A-Za-z0-9\-.]{1,64}$/;
 
 export function entryReferences(context: Context, judge: Judge, places: Places): EntryReferences {
   // Thousands of entries may select the same resource: it is looked for once.

@@ -4,7 +4,7 @@ import type { Permission } from '../auth/grant.js';
 import { FhirError } from '../errors.js';
 import { resourceTypes } from '../fhir/definitions.js';
 import { newId } from '../fhir/ids.js';
-import type { Resource } from '../fhir/resource.js';
+import { refKey, type Resource } from '../fhir/resource.js';
 import { atEntry, patchDocument, type EntryRequest } from './bundle-entry.js';
 import type { Context } from './context.js';
 import { locksOf } from './criteria.js';
@@ -17,6 +17,8 @@ interface StepHead {
   /** From the URL; absent for a create or with criteria. */
   readonly id: string | undefined;
   readonly criteria: string | undefined;
+  /** The resource or locks it is about, as far as they are known before the store is asked. */
+  readonly keys: readonly string[];
   /** The id of what this entry may create, fixed once so that every attempt makes the same resource. */
   readonly fresh: string;
 }
@@ -80,7 +82,9 @@ function read(context: Context, entry: EntryRequest): Step {
     return refuse(`A ${method} entry needs an id or criteria.`);
   if (id !== undefined) checkId(id);
   const criteria = kind === 'create' ? entry.ifNoneExist : id === undefined ? query : undefined;
-  const head: StepHead = { entry, type, id, criteria, fresh: newId() };
+  const keys =
+    criteria !== undefined ? locksOf(type, criteria) : id !== undefined ? [refKey({ type, id })] : [];
+  const head: StepHead = { entry, type, id, criteria, keys, fresh: newId() };
   switch (kind) {
     case 'create':
     case 'update':
@@ -91,9 +95,3 @@ function read(context: Context, entry: EntryRequest): Step {
       return { ...head, kind };
   }
 }
-
-/** What the steps are about, as far as it is known before the store is asked: resources and locks. */
-export const keysOf = (steps: readonly Step[]): readonly string[] =>
-  steps.flatMap(({ type, id, criteria }) =>
-    criteria !== undefined ? locksOf(type, criteria) : id !== undefined ? [`${type}/${id}`] : [],
-  );

@@ -29,7 +29,7 @@ import type { Prepared, Result } from './prepare.js';
 import { once, type MakeReceipt } from './receipt.js';
 import { identify, type Identity } from './transaction-identity.js';
 import { entryReferences, placesOf, type EntryReferences } from './transaction-references.js';
-import { inOrder, keysOf, stepOf, type Step } from './transaction-step.js';
+import { inOrder, stepOf, type Step } from './transaction-step.js';
 import { checkSameId, prepareConditionalUpdate, prepareUpdate } from './update.js';
 
 /** A transaction's answer without its reads, by position: what an Idempotency-Key keeps. */
@@ -79,7 +79,7 @@ async function write(
   };
   const prepared = await commit(
     context,
-    keysOf(steps),
+    steps.flatMap(step => step.keys),
     () => judgeAll(context, steps, pause),
     receipt && (all => receipt(answers(all))),
   );
