@@ -112,4 +112,23 @@ onEveryStore('Binary', {}, tsela => {
     const put = await tsela().send('PUT', url, Buffer.from('plain'), { 'content-type': 'text/plain' });
     expect([put.status, put.headers['etag']]).toEqual([200, 'W/"2"']);
   });
+
+  it.each(['text/plain\nX-Bad: 1', 'text/\u2603', 'nonsense', 'a b'])(
+    'gives content of type %j',
+    async contentType => {
+      const created = await tsela().send('POST', 'Binary', {
+        resourceType: 'Binary',
+        contentType,
+        securityContext: { reference: 'Patient/\u2603' },
+        data: 'bm8=',
+      });
+      expect(created.status).toBe(201);
+      const raw = await tsela().send('GET', `Binary/${created.body['id']}`, undefined, { accept: '*/*' });
+      expect([raw.text, raw.headers['content-type'], raw.headers['x-security-context']]).toEqual([
+        'no',
+        'application/octet-stream',
+        undefined,
+      ]);
+    },
+  );
 });

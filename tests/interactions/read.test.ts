@@ -1,6 +1,9 @@
 // read, vread, history, capabilities, and what they have in common. https://hl7.org/fhir/R4/http.html
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { onEveryStore, type Answer } from '../system.js';
+import { onEveryStore, openTsela, type Answer } from '../system.js';
 
 const patient = (more: object = {}) => ({ resourceType: 'Patient', ...more });
 const next = (answer: Answer): string | undefined =>
@@ -237,4 +240,30 @@ onEveryStore('capabilities', {}, tsela => {
     const terminology = await tsela().send('GET', 'metadata?mode=terminology');
     expect((await tsela().send('POST', 'TerminologyCapabilities', terminology.body)).status).toBe(201);
   });
+});
+
+onEveryStore('capabilities with other settings', { conditionalDelete: 'off', clientIds: 'none' }, tsela => {
+  it('tells those', async () => {
+    const { body } = await tsela().send('GET', 'metadata');
+    expect(body['rest'][0].resource[0]).toMatchObject({
+      conditionalDelete: 'not-supported',
+      updateCreate: false,
+    });
+    expect((await tsela().send('DELETE', 'Patient?_id=x')).status).toBe(400);
+    expect((await tsela().send('PUT', 'Patient/x', { resourceType: 'Patient', id: 'x' })).status).toBe(405);
+  });
+});
+
+it('makes the index anew where the zone of dates has changed', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tsela-zone-'));
+  const found = async (zone: string) => {
+    const tsela = await openTsela('SQLite', { data: folder, zone });
+    await tsela.send('PUT', 'Patient/z', { resourceType: 'Patient', id: 'z', birthDate: '2000-01-01' });
+    const answer = await tsela.send('GET', 'Patient?birthdate=lt2000-01-01T00:00:00Z');
+    await tsela.system.close();
+    return (answer.body['entry'] ?? []).length as number;
+  };
+  expect(await found('UTC')).toBe(0);
+  expect(await found('Pacific/Auckland')).toBe(1);
+  rmSync(folder, { recursive: true });
 });

@@ -111,6 +111,100 @@ onEveryStore('create', {}, tsela => {
   });
 });
 
+onEveryStore('conditions', {}, tsela => {
+  const jsonPatch = { 'content-type': 'application/json-patch+json' };
+  const addActive = [{ op: 'add', path: '/active', value: true }];
+
+  it('names the match of a conditional create, also where its body is not wanted', async () => {
+    const body = patient({ identifier: [{ system: 'urn:t', value: 'loc' }] });
+    const headers = { 'if-none-exist': 'identifier=urn:t|loc', prefer: 'return=minimal' };
+    const first = await tsela().send('POST', 'Patient', body, headers);
+    const second = await tsela().send('POST', 'Patient', body, headers);
+    expect([second.status, second.text, second.headers['location']]).toEqual([
+      200,
+      '',
+      first.headers['location'],
+    ]);
+    const put = await tsela().send('PUT', 'Patient/loc', patient({ id: 'loc' }), {
+      prefer: 'return=minimal',
+    });
+    expect([put.status, put.headers['location']]).toEqual([
+      201,
+      'http://tsela.test/fhir/Patient/loc/_history/1',
+    ]);
+  });
+
+  it.each([
+    'Observation?status=final',
+    'Patient',
+    '?',
+    '',
+    '_sort=name',
+    'nonsense=1',
+    'identifier=urn:t|1&_count=1',
+  ])('refuses If-None-Exist: %s', async criteria => {
+    expect((await tsela().send('POST', 'Patient', patient(), { 'if-none-exist': criteria })).status).toBe(
+      400,
+    );
+  });
+
+  it('hold for patch and delete too', async () => {
+    await tsela().send('PUT', 'Patient/c1', patient({ id: 'c1' }));
+    const old = new Date(0).toUTCString();
+    const refused: [string, unknown, Record<string, string>][] = [
+      ['PATCH', addActive, { ...jsonPatch, 'if-none-match': '*' }],
+      ['PATCH', addActive, { ...jsonPatch, 'if-match': 'W/"2"' }],
+      ['PATCH', addActive, { ...jsonPatch, 'if-unmodified-since': old }],
+      ['DELETE', undefined, { 'if-match': 'W/"2"' }],
+      ['DELETE', undefined, { 'if-none-match': 'W/"1"' }],
+      ['DELETE', undefined, { 'if-unmodified-since': old }],
+      ['PUT', patient({ id: 'c1', active: true }), { 'if-unmodified-since': old }],
+    ];
+    for (const [method, body, headers] of refused) {
+      const answer = await tsela().send(method, 'Patient/c1', body, headers);
+      expect([method, headers, answer.status, answer.headers['etag']]).toEqual([
+        method,
+        headers,
+        412,
+        'W/"1"',
+      ]);
+    }
+    const unchanged = { 'if-unmodified-since': new Date(Date.now() + 1000).toUTCString() };
+    expect(
+      (await tsela().send('PATCH', 'Patient/c1', addActive, { ...jsonPatch, ...unchanged })).status,
+    ).toBe(200);
+    expect((await tsela().send('DELETE', 'Patient/c1', undefined, { 'if-match': 'W/"2"' })).status).toBe(204);
+    expect((await tsela().send('DELETE', 'Patient/c1', undefined, { 'if-match': 'W/"3"' })).status).toBe(412);
+    expect((await tsela().send('DELETE', 'Patient/bad_id')).status).toBe(400);
+  });
+
+  it('hold for a conditional delete', async () => {
+    await tsela().send('PUT', 'Patient/c2', patient({ id: 'c2' }));
+    const remove = (headers: Record<string, string>) =>
+      tsela().send('DELETE', 'Patient?_id=c2', undefined, headers);
+    expect((await remove({ 'if-match': 'W/"2"' })).status).toBe(412);
+    const removed = await remove({ 'if-match': 'W/"1"' });
+    expect([removed.status, removed.headers['etag']]).toEqual([204, 'W/"2"']);
+    expect((await remove({ 'if-match': 'W/"2"' })).status).toBe(412);
+    const told = await tsela().send('DELETE', 'Patient?_id=c2', undefined, {
+      prefer: 'return=OperationOutcome',
+    });
+    expect([told.status, told.body['resourceType']]).toEqual([200, 'OperationOutcome']);
+  });
+
+  it('refuses a conditional reference outside of a transaction', async () => {
+    const refused = await tsela().send('POST', 'Observation', {
+      resourceType: 'Observation',
+      status: 'final',
+      code: { text: 'Why?' },
+      subject: { reference: 'Patient?identifier=urn:t|1' },
+    });
+    expect([refused.status, issueOf(refused).expression]).toEqual([400, ['Observation.subject']]);
+    const fine = await tsela().send('POST', 'Basic', { resourceType: 'Basic', code: { text: 'Why?' } });
+    expect(fine.status).toBe(201);
+  });
+});
+
 onEveryStore('update', {}, tsela => {
   it('creates under the id of the client, then makes new versions', async () => {
     const created = await tsela().send('PUT', 'Patient/u1', patient({ id: 'u1' }));
