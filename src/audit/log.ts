@@ -1,10 +1,11 @@
 // Log lines: one JSON object each, on standard output, written in the background. They never hold patient data: no
-// query values, no bodies, no names; whoever logs an error logs its code and cause, not the request.
+// query values, no bodies, no names. Errors quote what they met (a piece of a body, a key, a whole document a driver could
+// not store), so of an error only what cannot hold any is written.
 import { openSync } from 'node:fs';
 import pino from 'pino';
 import type { Config } from '../config.js';
 
-/** Fields of a line; `err` is an Error and is written with its stack and causes. */
+/** Fields of a line; `err` is an Error: its type, code, stack and causes are written, and its message without quotations. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 export interface Log {
@@ -27,6 +28,7 @@ export function createLog(config: Pick<Config, 'logLevel'>, destination: number 
       base: null,
       timestamp: timeNow(),
       formatters: { level: label => ({ level: label }) },
+      serializers: { err: (error: unknown) => withoutContent(error) },
     },
     stream,
   );
@@ -47,6 +49,45 @@ export const silentLog: Log = {
   error: () => {},
   flush: () => {},
 };
+
+interface LoggedError {
+  readonly type: string;
+  readonly code?: string | number;
+  readonly syscall?: string;
+  readonly message?: string;
+  readonly stack?: readonly string[];
+  readonly cause?: LoggedError;
+}
+
+const mostCauses = 5;
+const mostOfMessage = 300;
+
+function withoutContent(error: unknown, causes = mostCauses): LoggedError {
+  if (!(error instanceof Error)) return { type: typeof error };
+  const { code, syscall } = error as NodeJS.ErrnoException & { readonly code?: unknown };
+  return {
+    type: error.constructor.name,
+    ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
+    ...(typeof syscall === 'string' ? { syscall } : {}),
+    message: withoutQuotations(error.message),
+    stack: framesOf(error),
+    ...(error.cause === undefined || causes === 0 ? {} : { cause: withoutContent(error.cause, causes - 1) }),
+  };
+}
+
+/** Where it happened, without the message that stands in front of it and may have lines that look like this. */
+function framesOf({ stack = '', message }: Error): readonly string[] {
+  const start = stack.indexOf(message);
+  const frames = start < 0 ? stack : stack.slice(start + message.length);
+  return frames.split('\n').flatMap(line => (/^ {4}at .*:\d+:\d+\)?$/.test(line) ? [line.trim()] : []));
+}
+
+/** From the first quotation mark to the last, and all that looks like a reference; who quotes in between is not trusted. */
+const withoutQuotations = (message: string): string =>
+  message
+    .replace(/["'`].*["'`]|["'`{].*/s, '…')
+    .replace(/\b[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]+/g, '…')
+    .slice(0, mostOfMessage);
 
 /** Pino's field with the time in ISO 8601; formatted once a millisecond, not once a line. */
 function timeNow(): () => string {

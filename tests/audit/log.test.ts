@@ -42,8 +42,38 @@ it('writes an error with its stack and its causes, at once when flushed', () => 
   expect(line).toMatchObject({
     level: 'error',
     id: 'r1',
-    err: { message: expect.stringContaining('inner') as string },
+    err: { type: 'Error', message: 'outer', cause: { message: 'inner' } },
   });
+  expect((line!['err'] as { stack: string[] }).stack[0]).toMatch(/^at .*log\.test/);
+});
+
+it('writes nothing of what an error met', () => {
+  const file = join(folder, 'private');
+  const log = createLog({ logLevel: 'error' }, file);
+  const thrown = (work: () => unknown): unknown => {
+    try {
+      return work();
+    } catch (error) {
+      return error;
+    }
+  };
+  const errors = [
+    thrown(() => JSON.parse('{"family": "Mokoena", "given": Mokoena}')),
+    Object.assign(new Error('E11000 duplicate key error dup key: { _id: "Mokoena" }'), {
+      code: 11000,
+      keyValue: { _id: 'Mokoena' },
+      writeErrors: [{ op: { family: 'Mokoena' } }],
+    }),
+    new Error('version conflict on Patient/Mokoena', { cause: new Error("of `Mokoena` and 'Mokoena'") }),
+    new Error('first line\n"Mokoena\n    at Mokoena'),
+    'Mokoena',
+  ];
+  for (const err of errors) log.error({ err }, 'failed');
+  log.flush();
+  const lines = linesOf(file);
+  expect(lines).toHaveLength(errors.length);
+  expect(lines[1]).toMatchObject({ err: { code: 11000, message: 'E11000 duplicate key error dup key: …' } });
+  expect(readFileSync(file, 'utf8')).not.toContain('Mokoena');
 });
 
 it('can be silent', () => {
