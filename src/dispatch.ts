@@ -4,6 +4,7 @@
 import type { Grant } from './auth/grant.js';
 import { guarded } from './auth/guarded-store.js';
 import { FhirError } from './errors.js';
+import { isCompartment, type CompartmentType } from './fhir/compartments.js';
 import { resourceTypes } from './fhir/definitions.js';
 import { writeJson } from './fhir/json.js';
 import { outcomeOf } from './fhir/outcome.js';
@@ -28,7 +29,8 @@ export function createDispatch({ store, settings, onFailure }: DispatchOptions):
   const dispatch: Dispatch = async (request, grant) => {
     let interaction = 'none';
     try {
-      const { route, type, id, versionId } = routeOf(request);
+      const { route, ...place } = routeOf(request);
+      const { type } = place;
       interaction = route.interaction;
       if (route.permission !== undefined && !grant.permits(route.permission, type)) {
         throw new FhirError('forbidden', `You may not ${route.permission} ${type}.`);
@@ -38,9 +40,7 @@ export function createDispatch({ store, settings, onFailure }: DispatchOptions):
         grant,
         store: guarded(store, grant, version => rowsIn(version, settings)),
         settings,
-        type,
-        id,
-        versionId,
+        ...place,
         dispatch: inner => dispatch(inner, grant),
       };
       return { ...(await route.handler(context)), interaction };
@@ -72,6 +72,7 @@ interface Match {
   readonly type: string;
   readonly id: string;
   readonly versionId: string;
+  readonly compartment: CompartmentType | undefined;
 }
 
 /** The row a request means. @throws FhirError `not-found` or `method-not-allowed`. */
@@ -97,12 +98,17 @@ function matchRow(route: Route, pattern: readonly string[], path: readonly strin
   let type = '';
   let id = '';
   let versionId = '';
+  let compartment: CompartmentType | undefined;
   for (let i = 0; i < pattern.length; i++) {
     const segment = path[i]!;
     switch (pattern[i]) {
       case '[type]':
-        if (!resourceTypes().has(segment)) return undefined;
+        if (!(route.types?.includes(segment) ?? resourceTypes().has(segment))) return undefined;
         type = segment;
+        break;
+      case '[compartment]':
+        if (!isCompartment(segment)) return undefined;
+        compartment = segment;
         break;
       case '[id]':
         if (segment.startsWith('$') || segment.startsWith('_')) return undefined;
@@ -115,7 +121,7 @@ function matchRow(route: Route, pattern: readonly string[], path: readonly strin
         if (pattern[i] !== segment) return undefined;
     }
   }
-  return { route, type, id, versionId };
+  return { route, type, id, versionId, compartment };
 }
 
 function notFound(path: readonly string[]): FhirError {

@@ -70,6 +70,23 @@ export const routes: readonly Route[] = [
     handler: vread,
   },
 
+  {
+    method: 'GET',
+    path: '[compartment]/[id]/[type]',
+    interaction: 'search-type',
+    permission: 'search',
+    handler: searchType,
+  },
+  {
+    method: 'POST',
+    path: '[compartment]/[id]/[type]/_search',
+    interaction: 'search-type',
+    permission: 'search',
+    handler: searchType,
+  },
+  { method: 'GET', path: '[compartment]/[id]/*', interaction: 'search-system', handler: searchType },
+  { method: 'POST', path: '[compartment]/[id]/*/_search', interaction: 'search-system', handler: searchType },
+
   { method: 'GET', path: '[type]/[id]/$meta', interaction: 'operation', permission: 'read', handler: meta },
   { method: 'POST', path: '[type]/[id]/$meta', interaction: 'operation', permission: 'read', handler: meta },
   {

@@ -2,6 +2,7 @@
 // https://hl7.org/fhir/R4/http.html#capabilities, https://hl7.org/fhir/R4/capabilitystatement.html
 import { createHash } from 'node:crypto';
 import { FhirError } from '../errors.js';
+import { compartmentTypes } from '../fhir/compartments.js';
 import { resourceTypes } from '../fhir/definitions.js';
 import { instant } from '../fhir/ids.js';
 import { writeJson, type JsonObject } from '../fhir/json.js';
@@ -70,7 +71,9 @@ function capabilityStatement(base: string, settings: Settings, routes: readonly 
   const codes = (isType: boolean): JsonObject[] =>
     [
       ...new Set(
-        routes.filter(route => route.path.startsWith('[type]') === isType).map(route => route.interaction),
+        routes
+          .filter(({ path }) => !path.startsWith('[compartment]') && path.startsWith('[type]') === isType)
+          .map(route => route.interaction),
       ),
     ]
       .filter(code => code !== 'capabilities' && code !== 'operation')
@@ -127,7 +130,16 @@ function capabilityStatement(base: string, settings: Settings, routes: readonly 
     fhirVersion: '4.0.1',
     format: ['application/fhir+json', 'json'],
     patchFormat: ['application/json-patch+json', 'application/fhir+json'],
-    rest: [{ mode: 'server', resource: resources, interaction: onSystem }],
+    rest: [
+      {
+        mode: 'server',
+        resource: resources,
+        interaction: onSystem,
+        compartment: compartmentTypes.map(
+          type => `http://hl7.org/fhir/CompartmentDefinition/${type.toLowerCase()}`,
+        ),
+      },
+    ],
   };
 }
 

@@ -1,6 +1,7 @@
 // What dispatch hands to an interaction: the request, where it leads, and a store that already knows who asks.
 import type { Grant, Permission } from '../auth/grant.js';
 import type { GuardedStore } from '../auth/guarded-store.js';
+import type { CompartmentType } from '../fhir/compartments.js';
 import type { FhirRequest, FhirResponse } from './exchange.js';
 import type { WriteRule } from './write-rule.js';
 
@@ -38,6 +39,8 @@ export interface Context {
   readonly type: string;
   readonly id: string;
   readonly versionId: string;
+  /** The type that the path's compartment is about; `id` is that resource's then, and `type` what is searched in it. */
+  readonly compartment: CompartmentType | undefined;
   /** Runs another request under the same grant: batch entries, and the reads of a transaction. */
   readonly dispatch: (request: FhirRequest) => Promise<FhirResponse>;
 }
@@ -47,8 +50,10 @@ export type Handler = (context: Context) => Promise<FhirResponse>;
 /** One row of routes.ts. */
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** `[type]`, `[id]` and `[vid]` stand for one segment each. */
+  /** `[type]`, `[compartment]`, `[id]` and `[vid]` stand for one segment each. */
   readonly path: string;
+  /** Which types `[type]` may be; absent: all. */
+  readonly types?: readonly string[];
   /** The specification's code for it, as in CapabilityStatement and logs. */
   readonly interaction: string;
   /** What the grant must permit on the type; absent where the handler judges entry by entry. */

@@ -1,12 +1,14 @@
-// search on one type, on several, or on the system, by GET and POST. https://hl7.org/fhir/R4/http.html#search
+// search on one type, on several, on the system, or in a compartment, by GET and POST.
+// https://hl7.org/fhir/R4/http.html#search, https://hl7.org/fhir/R4/http.html#vsearch
 import { FhirError, type Issue } from '../errors.js';
 import { pickElements, summarize } from '../fhir/elements.js';
 import { operationOutcome } from '../fhir/outcome.js';
-import { refKey, type Resource } from '../fhir/resource.js';
+import { idPattern, refKey, type Resource } from '../fhir/resource.js';
+import { inCompartment, typesInCompartment } from '../search/compartment.js';
 import { include } from '../search/include.js';
 import { openCursor, sealCursor } from '../search/page.js';
 import { parseSearch, type SearchRequest } from '../search/parse.js';
-import type { Position } from '../search/plan.js';
+import { all, and, type Position, type SearchPlan } from '../search/plan.js';
 import type { Page, Version } from '../storage/store.js';
 import { sendBytes } from './answer.js';
 import { bundleBytes, type Entry } from './bundle.js';
@@ -15,12 +17,14 @@ import { resourceIn } from './prepare.js';
 
 type Params = readonly (readonly [string, string])[];
 
-/** GET or POST of `[type]`, and of the base with `_type`. */
+/** GET or POST of `[type]`, of the base with `_type`, and of `[compartment]/[id]/[type]` and `/*`. */
 export const searchType: Handler = async context => {
   const { request, store, settings, type, grant } = context;
   const { params, position } = paramsOf(context);
+  const among = await typesAmong(context, params);
   const search = parseSearch({
     types: type === '' ? [] : [type],
+    ...(among === undefined ? {} : { among }),
     params,
     bases: settings.bases,
     handling: /(?:^|[;,\s])handling=lenient/.test(request.headers['prefer'] ?? '') ? 'lenient' : 'strict',
@@ -28,7 +32,7 @@ export const searchType: Handler = async context => {
     defaultCount: settings.defaultCount,
     maxCount: settings.maxCount,
   });
-  const plan = position === undefined ? search.plan : { ...search.plan, after: position };
+  const plan = planOf(context, search.plan, position);
   for (const each of plan.types) {
     if (!grant.permits('search', each)) throw new FhirError('forbidden', `You may not search ${each}.`);
   }
@@ -58,15 +62,49 @@ export const searchType: Handler = async context => {
   return sendBytes({ status: 200, headers: {} }, bytes, request);
 };
 
+/**
+ * What a search in a compartment may find: the type, or for `*` all types the caller may search, if it names none.
+ * undefined elsewhere.
+ * @throws FhirError `not-found` where the caller does not see the resource the compartment is about
+ */
+async function typesAmong(
+  { compartment, store, grant, type, id }: Context,
+  params: Params,
+): Promise<readonly string[] | undefined> {
+  if (compartment === undefined) return undefined;
+  const found = idPattern.test(id) ? await store.readMany([{ type: compartment, id }]) : [];
+  if (found.length === 0) throw new FhirError('not-found', `There is no ${compartment}/${id}.`);
+  const possible = typesInCompartment(compartment);
+  if (type === '') {
+    if (params.some(([name]) => name === '_type')) return possible;
+    const permitted = possible.filter(each => grant.permits('search', each));
+    if (permitted.length === 0) throw new FhirError('forbidden', `You may not search ${compartment}/${id}.`);
+    return permitted;
+  }
+  if (!possible.includes(type))
+    throw new FhirError('not-found', `${type} is never in the compartment of a ${compartment}.`);
+  return [type];
+}
+
+function planOf(context: Context, plan: SearchPlan, after: Position | undefined): SearchPlan {
+  const { compartment, id } = context;
+  const within = compartment === undefined ? all : inCompartment(compartment, id, plan.types);
+  return { ...plan, where: and(plan.where, within), ...(after === undefined ? {} : { after }) };
+}
+
+/** What is searched, as the path says it. */
+const pathOf = ({ compartment, id, type }: Context): string =>
+  compartment === undefined ? type : `${compartment}/${id}/${type === '' ? '*' : type}`;
+
 const outcome = (issues: readonly Issue[]): Resource => operationOutcome(issues);
 
 /** The parameters of the URL and the form, or those sealed in a page link, and where that page starts. */
 function paramsOf(context: Context): { params: Params; position: Position | undefined } {
-  const { request, settings, type, grant } = context;
+  const { request, settings, grant } = context;
   const given = request.method === 'POST' ? [...request.query, ...formOf(context)] : request.query;
   const cursor = given.find(([name]) => name === '_cursor')?.[1];
   if (cursor === undefined) return { params: given, position: undefined };
-  const opened = openCursor(settings.cursorKey, cursor, { grant: grant.principal, path: type });
+  const opened = openCursor(settings.cursorKey, cursor, { grant: grant.principal, path: pathOf(context) });
   return { params: opened.params, position: opened.position };
 }
 
@@ -74,8 +112,8 @@ const formOf = ({ request }: Context): Params =>
   request.body === undefined ? [] : [...new URLSearchParams(Buffer.from(request.body).toString())];
 
 function linksOf(context: Context, search: SearchRequest, page: Page): { relation: string; url: string }[] {
-  const { request, settings, type, grant } = context;
-  const base = type === '' ? `${request.base}/` : `${request.base}/${type}`;
+  const { request, settings, grant } = context;
+  const base = `${request.base}/${pathOf(context)}`;
   const url = (params: Params): string => {
     const query = params
       .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
@@ -88,7 +126,7 @@ function linksOf(context: Context, search: SearchRequest, page: Page): { relatio
       position: page.next,
       params: search.understood,
       grant: grant.principal,
-      path: type,
+      path: pathOf(context),
     });
     links.push({ relation: 'next', url: url([['_cursor', cursor]]) });
   }

@@ -16,8 +16,10 @@ export type Summary = 'true' | 'text' | 'data' | 'count' | 'false';
 type Params = readonly (readonly [name: string, value: string])[];
 
 export interface SearchInput {
-  /** Empty: the whole system, which `_type` may narrow. */
+  /** Empty: all of `among`, which `_type` may narrow. */
   readonly types: readonly string[];
+  /** The types a URL without a type searches; absent: those of the whole system. */
+  readonly among?: readonly string[];
   /** Decoded, in order. */
   readonly params: Params;
   readonly bases: readonly string[];
@@ -146,6 +148,7 @@ function typesOf(input: SearchInput): readonly string[] {
       );
     return input.types;
   }
+  const among = input.among ?? [...resourceTypes()];
   for (const type of named) {
     if (!resourceTypes().has(type)) {
       throw new FhirError(
@@ -154,7 +157,10 @@ function typesOf(input: SearchInput): readonly string[] {
       );
     }
   }
-  return named.length > 0 ? [...new Set(named)] : [...resourceTypes()];
+  const outside = named.find(type => !among.includes(type));
+  if (outside !== undefined)
+    throw new FhirError('invalid-search', `_type names ${outside}, which this URL never finds.`);
+  return named.length > 0 ? [...new Set(named)] : among;
 }
 
 /** Takes the parameter if it is about the result; false where it is a criterion. */
