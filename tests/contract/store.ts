@@ -9,6 +9,7 @@ import { pagingPromises } from './store/paging.js';
 import { racePromises } from './store/races.js';
 import { oraclePromises } from './store/oracle.js';
 import { readPromises } from './store/read.js';
+import { rowPromises } from './store/rows.js';
 import { searchPromises } from './store/search.js';
 import { sortPromises } from './store/sort.js';
 import { World, type Promises, type StoreUnderTest } from './store/suite.js';
@@ -52,6 +53,7 @@ export function storeContract(
     describe('read', () => readPromises(promise));
     describe('commit', () => commitPromises(promise));
     describe('races', () => racePromises(promise));
+    describe('search by rows', () => rowPromises(promise));
     describe('search', () => searchPromises(promise));
     describe('sort', () => sortPromises(promise));
     describe('paging', () => pagingPromises(promise));

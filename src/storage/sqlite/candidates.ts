@@ -1,7 +1,8 @@
 // A page from few candidates: all of them judged, sorted and cut.
-import type { Driver } from './drive.js';
-import { isNo, type Steps } from './filter.js';
+import { isNo } from './fragment.js';
 import { compareHits, valueColumns, valuesOf, type Candidate, type Hit } from './hit.js';
+import type { Driver } from './driver.js';
+import type { Steps } from './query.js';
 import { remaining, withCur, type Wanted } from './start.js';
 
 /** So many candidates are judged in a step. */

@@ -6,7 +6,7 @@ import type { RowsOf, Version } from '../store.js';
 import type { Connection } from './connection.js';
 import { indexed, type Table } from './postings.js';
 import { deletion } from './record.js';
-import { hasEnd, keyColumns, storedEnd } from './writer.js';
+import { hasEnd, keyColumns, storedEnd } from './tables.js';
 
 const tables: readonly Table[] = ['tok', 'str', 'ref', 'rref', 'dat', 'num', 'cmp'];
 

@@ -1,10 +1,9 @@
-// A SQLite connection with its statements kept by their text, and the two functions a filter calls from within SQL.
+// A SQLite connection: its settings, its statements, its dictionaries and the functions a filter calls from within SQL.
 // https://www.sqlite.org/wal.html, https://www.sqlite.org/mmap.html
-// Surprising: a large page cache makes commits slower (docs/decisions/0001-sqlite-layout.md), so the file is mapped instead.
+// Surprising: a large page cache makes commits slower (docs/decisions/0020-sqlite-layout.md), so the file is mapped instead.
 import Database from 'better-sqlite3';
 import { Dictionary } from './dictionary.js';
-
-export type Value = string | number | null | Uint8Array;
+import { statementsOf, type Statements } from './statements.js';
 
 /** Predicates that a statement calls by their place: over packed values, a resource number, a composite's columns. */
 export interface Slots {
@@ -30,22 +29,11 @@ export interface Limits {
 }
 export const limits: Limits = { few: 300, many: 20_000, chain: 2000, window: 64, stepMs: 8, patienceMs: 4 };
 
-export interface Connection {
+export interface Connection extends Statements {
   readonly db: Database.Database;
   readonly dictionary: Dictionary;
   readonly slots: Slots;
   readonly limits: Limits;
-  /** All rows as objects. */
-  all<T>(sql: string, ...args: Value[]): T[];
-  /** All rows as arrays, which cost less than objects. */
-  rows<T extends readonly Value[]>(sql: string, ...args: Value[]): T[];
-  /** The first row, if any. */
-  get<T>(sql: string, ...args: Value[]): T | undefined;
-  /** The first column of all rows. */
-  column<T>(sql: string, ...args: Value[]): T[];
-  /** The first column of the first row, if any. */
-  one<T>(sql: string, ...args: Value[]): T | undefined;
-  run(sql: string, ...args: Value[]): Database.RunResult;
 }
 
 export interface ConnectionOptions {
@@ -54,8 +42,6 @@ export interface ConnectionOptions {
   readonly durability?: 'full' | 'normal';
   readonly limits?: Partial<Limits>;
 }
-
-const statementsKept = 1000;
 
 export function connect(options: ConnectionOptions): Connection {
   const db = new Database(options.path, { readonly: !options.write, timeout: 5000 });
@@ -76,30 +62,12 @@ export function connect(options: ConnectionOptions): Connection {
     slots.tuple[slot as number]!(a as string, b as string | number, j as string) ? 1 : 0,
   );
 
-  const kept = new Map<string, Database.Statement<Value[]>>();
-  const statement = (sql: string, form?: 'pluck' | 'raw'): Database.Statement<Value[]> => {
-    const key = form === undefined ? sql : `${form} ${sql}`;
-    let found = kept.get(key);
-    if (found === undefined) {
-      if (kept.size >= statementsKept) kept.delete(kept.keys().next().value!);
-      found = db.prepare<Value[]>(sql);
-      if (form !== undefined) found[form]();
-      kept.set(key, found);
-    }
-    return found;
-  };
-  const connection: Connection = {
+  const statements = statementsOf(db);
+  return {
+    ...statements,
     db,
     slots,
     limits: { ...limits, ...options.limits },
-    dictionary: undefined as unknown as Dictionary,
-    all: <T>(sql: string, ...args: Value[]) => statement(sql).all(...args) as T[],
-    rows: <T extends readonly Value[]>(sql: string, ...args: Value[]) =>
-      statement(sql, 'raw').all(...args) as T[],
-    get: <T>(sql: string, ...args: Value[]) => statement(sql).get(...args) as T | undefined,
-    column: <T>(sql: string, ...args: Value[]) => statement(sql, 'pluck').all(...args) as T[],
-    one: <T>(sql: string, ...args: Value[]) => statement(sql, 'pluck').get(...args) as T | undefined,
-    run: (sql, ...args) => statement(sql).run(...args),
+    dictionary: new Dictionary(statements),
   };
-  return Object.assign(connection, { dictionary: new Dictionary(connection) });
 }

@@ -1,7 +1,7 @@
 // The small numbers that stand for texts in postings: types, parameters, systems, units, targets. Readers look up and
 // never make one; the writer makes them inside its transaction and forgets what it knows when that is rolled back.
 import type { RowKind } from '../../search/rows.js';
-import type { Connection } from './connection.js';
+import type { Statements } from './statements.js';
 
 export interface Kind {
   readonly id: number;
@@ -53,7 +53,7 @@ export class Dictionary {
   /** Whether numbers were made since the last `settle`. */
   private made = false;
 
-  constructor(private readonly connection: Connection) {}
+  constructor(private readonly statements: Statements) {}
 
   /** Forgets what a rolled back transaction may have made. */
   rollback(): void {
@@ -81,17 +81,17 @@ export class Dictionary {
     // A reader may know a kind from before its primary date was chosen.
     if (known !== undefined && known.primaryDate !== null) return known;
     return this.knowKind(
-      this.connection.get<KindRow>('SELECT id, name, primary_date FROM kind WHERE name = ?', name),
+      this.statements.get<KindRow>('SELECT id, name, primary_date FROM kind WHERE name = ?', name),
     );
   }
   kindOf(id: number): Kind {
     return (
       this.kindIds.get(id) ??
-      this.knowKind(this.connection.get<KindRow>('SELECT id, name, primary_date FROM kind WHERE id = ?', id))!
+      this.knowKind(this.statements.get<KindRow>('SELECT id, name, primary_date FROM kind WHERE id = ?', id))!
     );
   }
   allKinds(): readonly Kind[] {
-    return this.connection
+    return this.statements
       .all<KindRow>('SELECT id, name, primary_date FROM kind ORDER BY name')
       .map(row => this.knowKind(row)!);
   }
@@ -105,12 +105,12 @@ export class Dictionary {
     const known = this.kinds.get(name) ?? this.kind(name);
     if (known !== undefined) return known;
     this.made = true;
-    const id = Number(this.connection.run('INSERT INTO kind (name) VALUES (?)', name).lastInsertRowid);
+    const id = Number(this.statements.run('INSERT INTO kind (name) VALUES (?)', name).lastInsertRowid);
     return this.knowKind({ id, name, primary_date: null })!;
   }
   choosePrimaryDate(kind: Kind, param: string | null): Kind {
     this.made = true;
-    this.connection.run('UPDATE kind SET primary_date = ? WHERE id = ?', param, kind.id);
+    this.statements.run('UPDATE kind SET primary_date = ? WHERE id = ?', param, kind.id);
     return this.knowKind({ id: kind.id, name: kind.name, primary_date: param })!;
   }
 
@@ -119,7 +119,7 @@ export class Dictionary {
     return (
       this.params.get(key) ??
       this.knowParam(
-        this.connection.get<ParamRow>(
+        this.statements.get<ParamRow>(
           'SELECT * FROM param WHERE type = ? AND code = ? AND kind = ?',
           type,
           code,
@@ -131,7 +131,7 @@ export class Dictionary {
   paramOf(p: number): Param {
     return (
       this.paramIds.get(p) ??
-      this.knowParam(this.connection.get<ParamRow>('SELECT * FROM param WHERE p = ?', p))!
+      this.knowParam(this.statements.get<ParamRow>('SELECT * FROM param WHERE p = ?', p))!
     );
   }
   private knowParam(row: ParamRow | undefined): Param | undefined {
@@ -146,7 +146,7 @@ export class Dictionary {
     if (known !== undefined) return known;
     this.made = true;
     const p = Number(
-      this.connection.run(
+      this.statements.run(
         'INSERT INTO param (type, code, kind, packed) VALUES (?, ?, ?, ?)',
         type,
         code,
@@ -162,7 +162,7 @@ export class Dictionary {
     if (url === '') return 0;
     const known = this.systems.get(url);
     if (known !== undefined) return known;
-    const id = this.connection.one<number>('SELECT id FROM sys WHERE url = ?', url);
+    const id = this.statements.one<number>('SELECT id FROM sys WHERE url = ?', url);
     return id === undefined ? undefined : keep(this.systems, url, id);
   }
   makeSystem(url: string): number {
@@ -172,7 +172,7 @@ export class Dictionary {
     return keep(
       this.systems,
       url,
-      Number(this.connection.run('INSERT INTO sys (url) VALUES (?)', url).lastInsertRowid),
+      Number(this.statements.run('INSERT INTO sys (url) VALUES (?)', url).lastInsertRowid),
     );
   }
 
@@ -181,14 +181,14 @@ export class Dictionary {
     const key = `${system}\n${code}`;
     const known =
       this.units.get(key) ??
-      this.connection.one<number>('SELECT id FROM unit WHERE system = ? AND code = ?', system, code);
+      this.statements.one<number>('SELECT id FROM unit WHERE system = ? AND code = ?', system, code);
     if (known !== undefined) return keep(this.units, key, known);
     this.made = true;
     return keep(
       this.units,
       key,
       Number(
-        this.connection.run('INSERT INTO unit (system, code) VALUES (?, ?)', system, code).lastInsertRowid,
+        this.statements.run('INSERT INTO unit (system, code) VALUES (?, ?)', system, code).lastInsertRowid,
       ),
     );
   }
@@ -200,7 +200,7 @@ export class Dictionary {
     const slash = target.indexOf('/');
     const kind = this.kind(target.slice(0, slash));
     if (kind === undefined) return undefined;
-    const rid = this.connection.one<number>(
+    const rid = this.statements.one<number>(
       'SELECT rid FROM res WHERE type = ? AND id = ?',
       kind.id,
       target.slice(slash + 1),
@@ -215,7 +215,7 @@ export class Dictionary {
   target(target: string): number | undefined {
     const rid = isLocal.test(target) ? this.rid(target) : undefined;
     if (rid !== undefined) return rid;
-    const id = this.connection.one<number>('SELECT id FROM tgt WHERE t = ?', target);
+    const id = this.statements.one<number>('SELECT id FROM tgt WHERE t = ?', target);
     return id === undefined ? undefined : -id;
   }
   makeTarget(target: string, p: number): number {
@@ -224,10 +224,10 @@ export class Dictionary {
     if (known !== undefined && known > 0) return known;
     const id =
       known === undefined
-        ? Number(this.connection.run('INSERT INTO tgt (t) VALUES (?)', target).lastInsertRowid)
+        ? Number(this.statements.run('INSERT INTO tgt (t) VALUES (?)', target).lastInsertRowid)
         : -known;
-    if (local && this.connection.one('SELECT 1 FROM dangling WHERE t = ? AND p = ?', id, p) === undefined)
-      this.connection.run('INSERT INTO dangling (t, p) VALUES (?, ?)', id, p);
+    if (local && this.statements.one('SELECT 1 FROM dangling WHERE t = ? AND p = ?', id, p) === undefined)
+      this.statements.run('INSERT INTO dangling (t, p) VALUES (?, ?)', id, p);
     return -id;
   }
 }

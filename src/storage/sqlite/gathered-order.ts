@@ -1,9 +1,11 @@
 // The order of a number parameter, which no index has: its postings lie by classes of width. All values are read and sorted.
 import type { SortKey } from '../../search/plan.js';
-import type { Connection, Value } from './connection.js';
+import type { Connection } from './connection.js';
+import type { Value } from './statements.js';
 import type { Kind } from './dictionary.js';
-import type { Fragment, Steps } from './filter.js';
+import type { Fragment } from './fragment.js';
 import type { Order } from './order.js';
+import type { Steps } from './query.js';
 
 /** An order no index has: all values of the parameter, read and sorted. */
 export function* gathered(connection: Connection, kind: Kind, sort: SortKey): Steps<Order> {

@@ -4,8 +4,9 @@
 // behind the greatest lastUpdated before it, so that `since` ends the reading at the right place.
 import { FhirError } from '../../errors.js';
 import type { HistoryScope, Page, Version } from '../store.js';
-import type { Connection, Value } from './connection.js';
-import type { Steps } from './filter.js';
+import type { Connection } from './connection.js';
+import type { Value } from './statements.js';
+import type { Steps } from './query.js';
 import { methods, toVersion, type Stored } from './record.js';
 
 interface Entry {

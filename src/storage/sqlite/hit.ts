@@ -23,7 +23,7 @@ export function compareHits(sort: readonly SortKey[]): (a: Hit, b: Hit) => numbe
     return a.r - b.r;
   };
 }
-export function compareKeys(x: KeyValue, y: KeyValue, descending: boolean): number {
+function compareKeys(x: KeyValue, y: KeyValue, descending: boolean): number {
   if (x === y) return 0;
   if (x === null) return 1;
   if (y === null) return -1;

@@ -1,9 +1,10 @@
 // Resources in order of creation, window by window: all of a type, or those of one token value. What has no sort keys
 // is found and counted this way.
 import type { Kind } from './dictionary.js';
-import type { Driver } from './drive.js';
-import { allOf, isNo, type Fragment, type Steps } from './filter.js';
+import { allOf, isNo, type Fragment } from './fragment.js';
 import type { Hit } from './hit.js';
+import type { Driver } from './driver.js';
+import type { Steps } from './query.js';
 import { remaining, withCur, type Wanted } from './start.js';
 import { Window } from './window.js';
 

@@ -1,9 +1,10 @@
 // A page from an index that is read in the order of the results, window by window, until it is full.
-import type { Value } from './connection.js';
-import type { Driver } from './drive.js';
-import { isNo, isYes, type Fragment, type Steps } from './filter.js';
+import type { Value } from './statements.js';
+import { isNo, isYes, type Fragment } from './fragment.js';
 import { compareHits, valueColumns, valuesOf, type Candidate, type Hit } from './hit.js';
+import type { Driver } from './driver.js';
 import type { KeyValue, Order } from './order.js';
+import type { Steps } from './query.js';
 import { remaining, withCur, type Wanted } from './start.js';
 import { Window } from './window.js';
 

@@ -1,10 +1,11 @@
 // The writer's rarer work: removing for good, making index rows anew in portions, names in meta.
-import type { Ref } from '../../fhir/resource.js';
+import { refKey, type Ref } from '../../fhir/resource.js';
 import type { Row } from '../../search/rows.js';
 import type { Connection } from './connection.js';
 import { indexed, primaryDateAmong } from './postings.js';
 import { deletion } from './record.js';
-import { insert, keyOf, moveReferences, type Writer } from './writer.js';
+import { insert, moveReferences } from './tables.js';
+import type { Writer } from './writer.js';
 
 export type Task =
   | { readonly task: 'expunge'; readonly ref: Ref; readonly what: 'history' | 'everything' }
@@ -86,7 +87,7 @@ function expunge(connection: Connection, ref: Ref, what: 'history' | 'everything
   connection.run('DELETE FROM res WHERE rid = ?', rid);
   connection.dictionary.forget();
   for (const p of referring)
-    moveReferences(connection, p, rid, connection.dictionary.makeTarget(keyOf(ref), p));
+    moveReferences(connection, p, rid, connection.dictionary.makeTarget(refKey(ref), p));
   removed += 1;
   return removed;
 }

@@ -2,9 +2,9 @@
 // Surprising: a window is read in the index's own direction and ties are put in order of creation afterwards, because
 // SQLite would sort a whole block of ties (a million resources with the same status) before it gave the first.
 import type { SortKey } from '../../search/plan.js';
-import type { Value } from './connection.js';
+import type { Value } from './statements.js';
 import type { Dictionary, Kind } from './dictionary.js';
-import type { Fragment } from './filter.js';
+import type { Fragment } from './fragment.js';
 import { noDate } from './postings.js';
 
 /** A key's value; null for a resource that has none, which comes last. */

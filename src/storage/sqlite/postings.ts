@@ -1,9 +1,9 @@
 // A resource's index rows as they lie in the tables: postings (value → resource) and packed values (resource → values).
-// docs/index-rows.md has the rows, docs/decisions/0001-sqlite-layout.md the tables.
+// docs/index-rows.md has the rows, docs/decisions/0020-sqlite-layout.md the tables.
 // Surprising: of several rows that claim the same end of a parameter only the first keeps it, so that a sort can never
 // show a resource twice whatever an extractor did.
 import { openHigh, openLow, type CompositeRow, type Part, type Row } from '../../search/rows.js';
-import type { Value } from './connection.js';
+import type { Value } from './statements.js';
 import type { Dictionary, Kind } from './dictionary.js';
 import { pack, type Group } from './pack.js';
 

@@ -5,7 +5,7 @@ import { FhirError } from '../../errors.js';
 import type { Page } from '../store.js';
 import { connect, type Connection, type ConnectionOptions } from './connection.js';
 import { tell, type Told } from './failure.js';
-import type { Steps } from './filter.js';
+import type { Steps } from './query.js';
 import { answer, type Question } from './reader.js';
 
 export type ToReader =

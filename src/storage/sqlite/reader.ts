@@ -3,7 +3,7 @@
 import type { SearchPlan } from '../../search/plan.js';
 import type { HistoryScope, Page } from '../store.js';
 import type { Connection } from './connection.js';
-import type { Steps } from './filter.js';
+import type { Steps } from './query.js';
 import { history } from './history.js';
 import { currentOf } from './record.js';
 import { countAll, search } from './search.js';

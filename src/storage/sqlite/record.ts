@@ -80,3 +80,9 @@ export function currentOf(connection: Connection, rids: readonly number[]): Vers
       toVersion({ type: connection.dictionary.kindOf(type).name, id }, { ver, lu, op, codec, body }),
     );
 }
+
+/** The identity of a resource by its number. */
+export function refOf(connection: Connection, rid: number): Ref {
+  const row = connection.get<{ type: number; id: string }>('SELECT type, id FROM res WHERE rid = ?', rid)!;
+  return { type: connection.dictionary.kindOf(row.type).name, id: row.id };
+}

@@ -1,4 +1,4 @@
-// The tables of an embedded store, and the steps that bring an older file up to date. docs/decisions/0001-sqlite-layout.md
+// The tables of an embedded store, and the steps that bring an older file up to date. docs/decisions/0020-sqlite-layout.md
 // gives the reasons. Surprising: postings (tok, str, ref, dat, num, cmp) lead from a value to resources, `cur` holds the
 // same values packed per resource, so that a filter can be judged and a page sorted from either end.
 import type Database from 'better-sqlite3';

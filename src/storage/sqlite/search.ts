@@ -1,19 +1,19 @@
 // Answers a plan on one connection, in steps: chooses where to start (start.ts, drive.ts), in which order to read
 // (order.ts), and judges candidates by SQL (filter.ts). A page comes from few candidates that are sorted, or from an
-// index that is read in order until the page is full. docs/decisions/0002-sqlite-search.md
-import { FhirError } from '../../errors.js';
+// index that is read in order until the page is full. docs/decisions/0021-sqlite-search.md
 import type { Ref } from '../../fhir/resource.js';
 import { and, not, type Node, type Position, type SearchPlan, type SortKey } from '../../search/plan.js';
 import { fromCandidates } from './candidates.js';
 import type { Connection } from './connection.js';
 import type { Kind } from './dictionary.js';
-import { countUpTo, type Driver } from './drive.js';
-import { Query, type Steps } from './filter.js';
+import { countUpTo } from './drive.js';
 import { gathered } from './gathered-order.js';
-import { compareHits, compareKeys, hitOf, type Hit } from './hit.js';
+import { compareHits, hitOf, type Hit } from './hit.js';
 import { countInCreation, inCreation } from './in-creation.js';
 import { inOrder } from './in-order.js';
+import type { Driver } from './driver.js';
 import { orderOf, referring } from './order.js';
+import { Query, type Steps } from './query.js';
 import { shortest, startOf, type Wanted } from './start.js';
 
 /** An estimate counts so far. */
@@ -30,11 +30,13 @@ export function* search(connection: Connection, plan: SearchPlan): Steps<Found> 
   const kinds = kindsOf(connection, plan.types);
   let hits: Hit[] = [];
   if (plan.count > 0) {
-    const order = compareHits(plan.sort);
+    const after = plan.after && hitOf(plan.after, plan.sort);
     for (const kind of kinds) {
-      hits.push(...(yield* searchKind(connection, kind, plan)));
+      hits.push(
+        ...(yield* ordered(new Query(connection), kind, plan.where, plan.sort, plan.count + 1, after)),
+      );
     }
-    if (kinds.length > 1) hits.sort(order);
+    if (kinds.length > 1) hits.sort(compareHits(plan.sort));
   }
   const more = hits.length > plan.count;
   hits = hits.slice(0, plan.count);
@@ -76,24 +78,6 @@ export function findRefs(connection: Connection, plan: SearchPlan): Ref[] {
     const row = connection.get<{ type: number; id: string }>('SELECT type, id FROM res WHERE rid = ?', r)!;
     return { type: connection.dictionary.kindOf(row.type).name, id: row.id };
   });
-}
-
-/** One type's results, one more than the plan's count. `_type` is the same for all of them and drops out. */
-function* searchKind(connection: Connection, kind: Kind, plan: SearchPlan): Steps<Hit[]> {
-  const place = plan.sort.findIndex(key => key.param === '_type');
-  let after = plan.after === undefined ? undefined : hitOf(plan.after, plan.sort);
-  if (place < 0)
-    return yield* ordered(new Query(connection), kind, plan.where, plan.sort, plan.count + 1, after);
-  const sort = plan.sort.filter(key => key.param !== '_type');
-  if (after !== undefined) {
-    const order = compareKeys(kind.name, after.keys[place]!, plan.sort[place]!.descending);
-    if (place > 0 && order !== 0)
-      throw new FhirError('invalid-search', '_sort over several types accepts _type as its first key only.');
-    if (order < 0) return [];
-    after = order > 0 ? undefined : { r: after.r, keys: after.keys.toSpliced(place, 1) };
-  }
-  const hits = yield* ordered(new Query(connection), kind, plan.where, sort, plan.count + 1, after);
-  return hits.map(({ r, keys }) => ({ r, keys: keys.toSpliced(place, 0, kind.name) }));
 }
 
 /** The first `limit` results of a type after a place. */

@@ -2,9 +2,12 @@
 import type { Node, SortKey } from '../../search/plan.js';
 import type { Connection } from './connection.js';
 import type { Kind } from './dictionary.js';
-import { countUpTo, driverOf, type Driver } from './drive.js';
-import { allOf, filter, type Fragment, type Query, type Steps } from './filter.js';
+import { countUpTo, driverOf } from './drive.js';
+import { filter } from './filter.js';
+import { allOf, type Fragment } from './fragment.js';
 import type { Hit } from './hit.js';
+import type { Driver } from './driver.js';
+import type { Query, Steps } from './query.js';
 
 /** What is wanted of one type: the first `limit` results after a place. */
 export interface Wanted {

@@ -1,5 +1,5 @@
 // The embedded store: SQLite in one file. Writes go to a thread that shares one fsync among waiting commits, short
-// reads are answered here and at once, long ones in a thread of readers. docs/decisions/0001-sqlite-layout.md
+// reads are answered here and at once, long ones in a thread of readers. docs/decisions/0020-sqlite-layout.md
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -13,10 +13,9 @@ import { failure } from './failure.js';
 import { logAfter, methodOf } from './history.js';
 import { lock } from './lock.js';
 import { answer, type Question } from './reader.js';
-import { deletion, readVersion, toVersion, type Stored } from './record.js';
+import { deletion, readVersion, refOf, toVersion, type Stored } from './record.js';
 import { Thread } from './thread.js';
 import { startWriter, type WriterClient } from './writer-client.js';
-import { refOf } from './writer.js';
 
 export interface SqliteOptions {
   /** The database file; it and its folder are made where missing. */

@@ -1,12 +1,13 @@
 // Applies one commit inside a transaction of the writer's connection: judges it as storage/store.ts promises, then
 // writes versions, log, postings and claims. Synchronous, so that nothing comes between judging and writing.
-import type { Ref } from '../../fhir/resource.js';
+import { refKey } from '../../fhir/resource.js';
 import { WriteConflict, type Write } from '../store.js';
-import type { Connection, Value } from './connection.js';
+import type { Connection } from './connection.js';
 import type { Kind } from './dictionary.js';
-import { indexed, primaryDateAmong, type Indexed, type Posting, type Table } from './postings.js';
-import { deletion, formOf, methods } from './record.js';
+import { indexed, primaryDateAmong, type Indexed } from './postings.js';
+import { deletion, formOf, methods, refOf } from './record.js';
 import { findRefs } from './search.js';
+import { insert, moveReferences, remove } from './tables.js';
 
 /** A commit as it crosses to the writer's thread. */
 export interface Commit {
@@ -18,27 +19,6 @@ interface Current {
   readonly rid: number;
   readonly ver: number;
   readonly op: number;
-}
-
-export const keyColumns: Readonly<Record<Table, string>> = {
-  tok: 'p, v, r, s',
-  str: 'p, v, r, x',
-  ref: 'p, v, d, r, w',
-  rref: 'r, p, v',
-  dat: 'p, k, lo, r, hi',
-  num: 'p, k, lo, r, hi, u',
-  cmp: 'p, a, b, r, j',
-};
-export const hasEnd: ReadonlySet<Table> = new Set(['tok', 'str', 'dat', 'num']);
-
-const insertSql = {} as Record<Table, string>;
-const deleteSql = {} as Record<Table, string>;
-for (const [table, columns] of Object.entries(keyColumns) as [Table, string][]) {
-  const marks = columns.replace(/\w+/g, '?');
-  insertSql[table] = hasEnd.has(table)
-    ? `INSERT INTO ${table} (${columns}, e) VALUES (${marks}, ?) ON CONFLICT DO UPDATE SET e = excluded.e`
-    : `INSERT OR IGNORE INTO ${table} (${columns}) VALUES (${marks})`;
-  deleteSql[table] = `DELETE FROM ${table} WHERE ${columns.split(', ').map(column => `${column} = ?`).join(' AND ')}`; // prettier-ignore
 }
 
 const emptyRows: Indexed = { postings: new Map(), primaryDate: 0, packed: () => Buffer.alloc(0) };
@@ -97,14 +77,14 @@ export class Writer {
     const found = writes.map((write, index) => this.judge(write, index));
     const seen = new Set<string>();
     for (const { ref } of writes) {
-      const name = keyOf(ref);
+      const name = refKey(ref);
       if (seen.has(name)) throw new TypeError(`${name} appears twice in a commit`);
       seen.add(name);
     }
     // First every new resource gets its number, so that references between them find it.
     const placed = writes.map((write, i) => this.place(write, found[i]));
     placed.forEach(({ rid }, i) => {
-      if (found[i] === undefined) this.repoint(keyOf(writes[i]!.ref), rid);
+      if (found[i] === undefined) this.repoint(refKey(writes[i]!.ref), rid);
     });
     placed.forEach(({ kind, rid }, i) => this.index(writes[i]!, kind, rid, found[i]));
     this.count(writes, placed, found);
@@ -125,13 +105,13 @@ export class Writer {
     const current =
       kind &&
       connection.get<Current>('SELECT rid, ver, op FROM res WHERE type = ? AND id = ?', kind.id, ref.id);
-    if ((current?.ver ?? 0) !== expected) throw new WriteConflict('version', index, keyOf(ref));
+    if ((current?.ver ?? 0) !== expected) throw new WriteConflict('version', index, refKey(ref));
     if (condition !== undefined) {
       const now = findRefs(connection, condition.plan);
       const same =
         now.length === condition.found.length &&
-        now.every((one, i) => keyOf(one) === keyOf(condition.found[i]!));
-      if (!same) throw new WriteConflict('condition', index, keyOf(ref));
+        now.every((one, i) => refKey(one) === refKey(condition.found[i]!));
+      if (!same) throw new WriteConflict('condition', index, refKey(ref));
     }
     return current;
   }
@@ -157,7 +137,7 @@ export class Writer {
         codec,
         body,
       );
-      connection.dictionary.knowRid(keyOf(ref), rid);
+      connection.dictionary.knowRid(refKey(ref), rid);
     } else {
       rid = current.rid;
       connection.run(
@@ -283,7 +263,7 @@ export class Writer {
       const kind = connection.dictionary.kind(ref.type);
       const op =
         kind && connection.one<number>('SELECT op FROM res WHERE type = ? AND id = ?', kind.id, ref.id);
-      if (op === undefined || op === deletion) throw new WriteConflict('required', index, keyOf(ref));
+      if (op === undefined || op === deletion) throw new WriteConflict('required', index, refKey(ref));
     }
     if (write.unreferenced && write.body === undefined) {
       const by = connection.one<number>(
@@ -293,43 +273,7 @@ export class Writer {
         own,
       );
       if (by !== undefined)
-        throw new WriteConflict('referenced', index, keyOf(write.ref), refOf(connection, by));
+        throw new WriteConflict('referenced', index, refKey(write.ref), refOf(connection, by));
     }
   }
-}
-
-export const keyOf = (ref: Ref): string => `${ref.type}/${ref.id}`;
-
-export function refOf(connection: Connection, rid: number): Ref {
-  const row = connection.get<{ type: number; id: string }>('SELECT type, id FROM res WHERE rid = ?', rid)!;
-  return { type: connection.dictionary.kindOf(row.type).name, id: row.id };
-}
-
-/** `e` of a posting: the ends it is not. */
-export const storedEnd = (end: number): number => end ^ 3;
-
-export function insert(connection: Connection, { table, key, end }: Posting): void {
-  if (hasEnd.has(table)) connection.run(insertSql[table], ...key, storedEnd(end));
-  else connection.run(insertSql[table], ...key);
-}
-export function remove(connection: Connection, { table, key }: Posting): void {
-  connection.run(deleteSql[table], ...key);
-}
-
-/** Postings of one parameter from one target to another; in `ref` and in its reverse. */
-export function moveReferences(connection: Connection, p: number, from: number, to: number): void {
-  const args: Value[] = [to, p, from];
-  connection.run(
-    'INSERT OR IGNORE INTO rref (r, p, v) SELECT r, p, ? FROM ref WHERE p = ? AND v = ?',
-    ...args,
-  );
-  connection.run(
-    'DELETE FROM rref WHERE p = ? AND v = ? AND r IN (SELECT r FROM ref WHERE p = ? AND v = ?)',
-    p,
-    from,
-    p,
-    from,
-  );
-  connection.run('UPDATE OR IGNORE ref SET v = ? WHERE p = ? AND v = ?', ...args);
-  connection.run('DELETE FROM ref WHERE p = ? AND v = ?', p, from);
 }

@@ -160,6 +160,13 @@ export class World {
   }
 }
 
+/** Ids of all results; counting must agree with finding. */
+export async function found(world: World, where: Node, types = ['Patient']): Promise<string[]> {
+  const list = await world.find(where, { types });
+  expect(await world.store.count(world.plan(where, { types }))).toBe(list.length);
+  return list;
+}
+
 /** The rows of a version, as an extractor would make them from its body: `World.write` keeps them there. */
 export const rowsOf = (version: Version): readonly Row[] =>
   (JSON.parse(Buffer.from(version.body!).toString()) as { rows?: readonly Row[] }).rows ?? [];

@@ -1,5 +1,5 @@
 // SIGKILL at random moments under load: what was acknowledged is there, once; no commit is half there; the index agrees
-// with the bodies. Five rounds, or as many as TSELA_TEST_CRASHES says. The file goes from round to round.
+// with the bodies. Five rounds, or as many as TSELA_TEST_CRASHES says. A file goes through ten.
 import { spawn } from 'node:child_process';
 import { createHash, randomInt } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -53,9 +53,10 @@ test(
   `loses nothing acknowledged and leaves nothing half done in ${rounds} kills`,
   { timeout: 60_000 + rounds * 20_000 },
   async () => {
-    const path = join(folder, 'store.sqlite');
-    const acknowledged: Acknowledged[] = [];
+    let acknowledged: Acknowledged[] = [];
+    let path = '';
     for (let round = 0; round < rounds; round++) {
+      if (round % 10 === 0) [path, acknowledged] = [join(folder, `store-${round}.sqlite`), []];
       const seed = randomInt(1, 2 ** 31);
       const after = randomInt(1, 400);
       acknowledged.push(...(await crash(path, seed, after)));
@@ -102,6 +103,6 @@ test(
         await store.close();
       }
     }
-    expect(acknowledged.length).toBeGreaterThan(rounds);
+    expect(acknowledged.length).toBeGreaterThan(0);
   },
 );

@@ -1,0 +1,44 @@
+// A database's statements, prepared once and kept by their text.
+import type Database from 'better-sqlite3';
+
+export type Value = string | number | null | Uint8Array;
+
+export interface Statements {
+  /** All rows as objects. */
+  all<T>(sql: string, ...args: Value[]): T[];
+  /** All rows as arrays, which cost less than objects. */
+  rows<T extends readonly Value[]>(sql: string, ...args: Value[]): T[];
+  /** The first row, if any. */
+  get<T>(sql: string, ...args: Value[]): T | undefined;
+  /** The first column of all rows. */
+  column<T>(sql: string, ...args: Value[]): T[];
+  /** The first column of the first row, if any. */
+  one<T>(sql: string, ...args: Value[]): T | undefined;
+  run(sql: string, ...args: Value[]): Database.RunResult;
+}
+
+const mostKept = 1000;
+
+export function statementsOf(db: Database.Database): Statements {
+  const kept = new Map<string, Database.Statement<Value[]>>();
+  const statement = (sql: string, form?: 'pluck' | 'raw'): Database.Statement<Value[]> => {
+    const key = form === undefined ? sql : `${form} ${sql}`;
+    let found = kept.get(key);
+    if (found === undefined) {
+      if (kept.size >= mostKept) kept.delete(kept.keys().next().value!);
+      found = db.prepare<Value[]>(sql);
+      if (form !== undefined) found[form]();
+      kept.set(key, found);
+    }
+    return found;
+  };
+  return {
+    all: <T>(sql: string, ...args: Value[]) => statement(sql).all(...args) as T[],
+    rows: <T extends readonly Value[]>(sql: string, ...args: Value[]) =>
+      statement(sql, 'raw').all(...args) as T[],
+    get: <T>(sql: string, ...args: Value[]) => statement(sql).get(...args) as T | undefined,
+    column: <T>(sql: string, ...args: Value[]) => statement(sql, 'pluck').all(...args) as T[],
+    one: <T>(sql: string, ...args: Value[]) => statement(sql, 'pluck').get(...args) as T | undefined,
+    run: (sql, ...args) => statement(sql).run(...args),
+  };
+}
