@@ -77,7 +77,9 @@ answering({
       // Of the same date the store shows the older first, the index by hand the younger: whole results must be equal.
       const texts = list => list.map(String).sort().join('\n');
       const whole = bodies.length < 20;
-      const same = versions.length === bodies.length && (!whole || texts(versions.map(({ body }) => Buffer.from(body))) === texts(bodies));
+      const same =
+        versions.length === bodies.length &&
+        (!whole || texts(versions.map(({ body }) => Buffer.from(body))) === texts(bodies));
       if (!same)
         throw new Error(
           `${JSON.stringify(search)}: the store finds ${versions.length}, the query by hand ${bodies.length}`,

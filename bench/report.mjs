@@ -7,6 +7,14 @@ import { join } from 'node:path';
 import { project } from './children.mjs';
 import { short } from './statistics.mjs';
 
+function commit() {
+  try {
+    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: project, encoding: 'utf8' }).trim();
+  } catch {
+    return 'unknown'; // a release is no repository
+  }
+}
+
 export function machine() {
   const db = new Database(':memory:');
   const sqlite = db.prepare('SELECT sqlite_version()').pluck().get();
@@ -18,7 +26,7 @@ export function machine() {
     system: `${type()} ${release()}`,
     node: process.version,
     sqlite,
-    commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: project, encoding: 'utf8' }).trim(),
+    commit: commit(),
   };
 }
 
