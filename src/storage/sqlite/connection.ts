@@ -50,6 +50,7 @@ export function connect(options: ConnectionOptions): Connection {
     db.pragma('journal_mode = WAL');
     db.pragma(`synchronous = ${options.durability === 'normal' ? 'NORMAL' : 'FULL'}`);
     db.pragma('wal_autocheckpoint = 0');
+    db.pragma('journal_size_limit = 67108864');
   }
   db.pragma('cache_size = -8000');
   db.pragma('mmap_size = 2147418112');

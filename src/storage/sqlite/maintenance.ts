@@ -106,6 +106,8 @@ function clearIndex(connection: Connection): void {
   for (const table of ['tok', 'str', 'ref', 'rref', 'dat', 'num', 'cmp', 'cur', 'dangling', 'tgt', 'param'])
     connection.db.exec(`DELETE FROM ${table}`);
   connection.db.exec('UPDATE kind SET primary_date = NULL');
+  // Until it is whole again the index has no name: whoever is interrupted finds that it must be made anew.
+  connection.db.exec("DELETE FROM meta WHERE k = 'indexVersion'");
   connection.dictionary.forget();
 }
 

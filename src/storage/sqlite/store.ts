@@ -73,14 +73,15 @@ function opening(path: string, error: unknown): FhirError {
 
 interface WalKeeper {
   readonly wrote: (resources: number) => void;
-  /** Resolves when no checkpoint is under way. */
-  readonly settled: () => Promise<void>;
+  /** No checkpoint from now on; resolves when none is under way. */
+  readonly stop: () => Promise<void>;
 }
 
 /** Moves the WAL into the file from time to time, off the writer's thread unless it grows too long. */
 function walKeeper(background: () => Thread, writer: () => WriterClient): WalKeeper {
   let written = 0;
   let working: Promise<void> | undefined;
+  let stopped = false;
   const checkpoint = async (): Promise<void> => {
     const pages = await background().ask<number>({ what: 'checkpoint' });
     if (pages > longWal) await writer().task({ task: 'checkpoint' });
@@ -88,12 +89,15 @@ function walKeeper(background: () => Thread, writer: () => WriterClient): WalKee
   return {
     wrote: resources => {
       written += resources;
-      if (written < checkpointEvery || working !== undefined) return;
+      if (stopped || written < checkpointEvery || working !== undefined) return;
       written = 0;
       // A failed checkpoint loses nothing, the next one does its work.
       working = checkpoint().catch(() => undefined).finally(() => (working = undefined)); // prettier-ignore
     },
-    settled: async () => working,
+    stop: async () => {
+      stopped = true;
+      await working;
+    },
   };
 }
 
@@ -177,7 +181,11 @@ function store({
     }
   }
 
+  const indexVersion = (): string =>
+    connection.one<string>("SELECT v FROM meta WHERE k = 'indexVersion'") ?? '';
+
   async function reindex(rowsOf: RowsOf, progress?: (done: number) => void): Promise<number> {
+    const name = indexVersion();
     await writer.task({ task: 'clearIndex' });
     connection.dictionary.forget();
     threads.readers?.tell({ what: 'forget' });
@@ -190,16 +198,18 @@ function store({
       done += page.length;
       progress?.(done);
     }
+    await writer.task({ task: 'setIndexVersion', name });
     connection.dictionary.forget();
     return done;
   }
 
+  /** The writer's connection goes last: as the only one left it moves the whole log into the file and removes it. */
   async function close(): Promise<void> {
-    await writer.close();
-    await wal.settled();
+    await wal.stop();
     await threads.readers?.close();
-    connection.db.close();
     await threads.background?.close();
+    connection.db.close();
+    await writer.close();
     unlock();
   }
 

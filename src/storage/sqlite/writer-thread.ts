@@ -131,10 +131,8 @@ function writeGroup(): void {
     writer.recall();
     const failed = tell(error);
     if (answers.length === 0 && waiting.length > 0) answers.push({ id: waiting.shift()!.id });
-    send({
-      what: 'answers',
-      answers: answers.map(answer => (answer.conflict || answer.failed ? answer : { id: answer.id, failed })),
-    });
+    // A conflict may have been with a commit of the group that is now undone: it too has only failed.
+    send({ what: 'answers', answers: answers.map(({ id, failed: own }) => ({ id, failed: own ?? failed })) });
     return;
   }
   send({ what: 'answers', answers });

@@ -164,9 +164,11 @@ export function maintenancePromises(promise: Promises, prepare: () => Promise<St
       token('new', version.ref.id),
       string('name', `N ${version.ref.id}`),
     ];
+    await store.setIndexVersion('kept');
     const heard: number[] = [];
     expect(await store.reindex(newRows, done => heard.push(done))).toBe(59);
     expect(heard.at(-1)).toBe(59);
+    expect(await store.indexVersion()).toBe('kept');
     expect(await collect(store.check(newRows))).toEqual([]);
     expect((await collect(store.check(rowsOf))).length).toBeGreaterThan(0);
     expect(await world.find(leaf('token', 'old', eq('code', 'x')))).toEqual([]);

@@ -64,6 +64,8 @@ describe('opening', () => {
     expect(refused.message).toContain(`process ${process.pid}`);
     await first.ping();
     await first.close();
+    // Closed properly, the file is whole without its log.
+    await expect(stat(`${path}-wal`)).rejects.toThrow('ENOENT');
     await (await open()).ping();
   });
 
