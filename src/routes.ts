@@ -10,6 +10,7 @@ import { conditionalPatch, patch } from './interactions/patch.js';
 import { read, vread } from './interactions/read.js';
 import { searchType } from './interactions/search-type.js';
 import { conditionalUpdate, update } from './interactions/update.js';
+import { everything } from './operations/everything.js';
 import { expunge } from './operations/expunge.js';
 import { meta, metaAdd, metaDelete } from './operations/meta.js';
 
@@ -89,6 +90,24 @@ export const routes: readonly Route[] = [
 
   { method: 'GET', path: '[type]/[id]/$meta', interaction: 'operation', permission: 'read', handler: meta },
   { method: 'POST', path: '[type]/[id]/$meta', interaction: 'operation', permission: 'read', handler: meta },
+  ...(['GET', 'POST'] as const).flatMap((method): Route[] => [
+    {
+      method,
+      path: '[type]/[id]/$everything',
+      types: ['Patient', 'Encounter'],
+      interaction: 'operation',
+      permission: 'read',
+      handler: everything,
+    },
+    {
+      method,
+      path: '[type]/$everything',
+      types: ['Patient'],
+      interaction: 'operation',
+      permission: 'search',
+      handler: everything,
+    },
+  ]),
   {
     method: 'POST',
     path: '[type]/[id]/$meta-add',

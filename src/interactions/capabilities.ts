@@ -81,19 +81,22 @@ function capabilityStatement(base: string, settings: Settings, routes: readonly 
   const onType = codes(true);
   // One route serves both kinds of Bundle; the specification lists them apart.
   const onSystem = [{ code: 'transaction' }, ...codes(false)];
-  const operations = [
-    ...new Set(
-      routes.filter(route => route.interaction === 'operation').map(route => route.path.replace(/^.*\$/, '')),
-    ),
-  ]
-    .filter(name => name !== 'expunge' || settings.expunge)
-    .map(name => ({
-      name,
-      definition:
-        name === 'expunge'
-          ? `${base}/OperationDefinition/expunge`
-          : `http://hl7.org/fhir/OperationDefinition/Resource-${name}`,
-    }));
+  const operationsOf = (type: string): JsonObject[] =>
+    [
+      ...new Map(
+        routes
+          .filter(route => route.interaction === 'operation' && (route.types?.includes(type) ?? true))
+          .map(({ path, types }) => [path.replace(/^.*\$/, ''), types]),
+      ),
+    ]
+      .filter(([name]) => name !== 'expunge' || settings.expunge)
+      .map(([name, types]) => ({
+        name,
+        definition:
+          name === 'expunge'
+            ? `${base}/OperationDefinition/expunge`
+            : `http://hl7.org/fhir/OperationDefinition/${types === undefined ? 'Resource' : type}-${name}`,
+      }));
 
   const resources = [...resourceTypes()].sort().map((type): JsonObject => {
     const parameters = [...parametersOf(type).values()];
@@ -120,7 +123,7 @@ function capabilityStatement(base: string, settings: Settings, routes: readonly 
         type: kind,
         definition: url,
       })),
-      operation: operations,
+      operation: operationsOf(type),
     };
   });
   return {

@@ -2,10 +2,11 @@
 // https://hl7.org/fhir/R4/search.html#2.21.1.1, https://hl7.org/fhir/R4/compartmentdefinition.html
 // Surprising why: the resource itself belongs to its compartment by its id, which no parameter says.
 import { compartmentLinks, compartmentParams, type CompartmentType } from '../fhir/compartments.js';
+import { isOneOf } from './criteria.js';
 import { referenceAnswers } from './named-parameter.js';
 import { parametersOf } from './parameters.js';
 import { all, and, or, type Condition, type Node } from './plan.js';
-import { anyOf, equal, leaf } from './types/search-type.js';
+import { equal, leaf } from './types/search-type.js';
 
 /** The types a compartment can hold, the one it is about first. */
 export const typesInCompartment = (compartment: CompartmentType): readonly string[] => [
@@ -28,11 +29,11 @@ export function inCompartment(
       typesOf.set(param, [...(typesOf.get(param) ?? []), type]);
   }
   const linked = [...typesOf].map(([param, those]) =>
-    and(isOneOf(those, types), leaf('reference', param, [target])),
+    and(oneOf(those, types), leaf('reference', param, [target])),
   );
   if (!types.includes(compartment)) return or(...linked);
   const own = id === undefined ? [] : [leaf('token', '_id', [equal('code', id)])];
-  return or(and(isOneOf([compartment], types), ...own), ...linked);
+  return or(and(oneOf([compartment], types), ...own), ...linked);
 }
 
 /** The parameters whose rows answer those that link the type. */
@@ -45,11 +46,5 @@ const rowsLinking = (compartment: CompartmentType, type: string): ReadonlySet<st
   );
 
 /** Nothing has to be asked where there are no others. */
-const isOneOf = (types: readonly string[], among: readonly string[]): Node =>
-  types.length === among.length
-    ? all
-    : anyOf(
-        'token',
-        '_type',
-        types.map(type => [equal('code', type)]),
-      );
+const oneOf = (types: readonly string[], among: readonly string[]): Node =>
+  types.length === among.length ? all : isOneOf(types);

@@ -61,7 +61,8 @@ function grouped(types: readonly string[], nodeOf: (type: string) => Node): read
   return [...groups.values()];
 }
 
-const isOneOf = (types: readonly string[]): Node => {
+/** A resource of one of the types. */
+export const isOneOf = (types: readonly string[]): Node => {
   const alternatives = types.map(type => [equal('code', type)]);
   return anyOf('token', '_type', alternatives);
 };
