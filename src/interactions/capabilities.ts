@@ -118,11 +118,14 @@ function capabilityStatement(base: string, settings: Settings, routes: readonly 
         ? ['literal', 'logical', 'enforced']
         : ['literal', 'logical'],
       ...(references.length === 0 ? {} : { searchInclude: references }),
-      searchParam: parameters.map(({ code, type: kind, url }) => ({
-        name: code,
-        type: kind,
-        definition: url,
-      })),
+      searchParam: [
+        ...parameters.map(({ code, type: kind, url }) => ({ name: code, type: kind, definition: url })),
+        {
+          name: '_list',
+          type: 'special',
+          documentation: 'The id of a List that has the resource as an item.',
+        },
+      ],
       operation: operationsOf(type),
     };
   });

@@ -3,6 +3,7 @@
 import { FhirError } from '../errors.js';
 import { resourceTypes } from '../fhir/definitions.js';
 import { plainCriterion } from './criterion.js';
+import { inList } from './list.js';
 import { referenceAnswers, referenceNamed, someOf, UnknownParameter } from './named-parameter.js';
 import type { Parameter } from './parameters.js';
 import { and, none, or, type Node } from './plan.js';
@@ -74,6 +75,7 @@ function criterionOf(type: string, name: string, values: readonly string[], aski
       `${quoted(name)} may lead to too many types; name them, as in subject:Patient.name.`,
     );
   }
+  if (/^_list(:|$)/.test(name)) return inList(name, values);
   if (name.startsWith('_has:')) return reverseChain(type, name, values, joined(asking, name));
   const dot = name.indexOf('.');
   if (dot >= 0) return chain(type, name, dot, values, joined(asking, name));
