@@ -2,8 +2,7 @@
 // a NUL, is refused and never guessed at. https://hl7.org/fhir/R4/http.html#general, https://www.rfc-editor.org/rfc/rfc3986
 import { isUtf8 } from 'node:buffer';
 import { FhirError } from '../errors.js';
-
-type Query = readonly (readonly [name: string, value: string])[];
+import { decodePercent, queryOf, type Query } from '../fhir/query.js';
 
 export interface Target {
   readonly path: readonly string[];
@@ -28,42 +27,7 @@ function pathOf(text: string): readonly string[] {
   const inner = text.replace(/^\/|\/$/g, '');
   if (inner === '') return nothing;
   const segments = inner.split('/');
-  return inner.includes('%') ? segments.map(segment => decode(segment, 'The path')) : segments;
-}
-
-/** Pairs of an `application/x-www-form-urlencoded` text, in order, repeats kept. https://url.spec.whatwg.org/#urlencoded-parsing */
-export function queryOf(text: string): Query {
-  if (text === '') return nothing;
-  const pairs: (readonly [string, string])[] = [];
-  for (const part of text.split('&')) {
-    if (part === '') continue;
-    const equals = part.indexOf('=');
-    const name = decodeForm(equals < 0 ? part : part.slice(0, equals), 'A parameter name');
-    pairs.push([
-      name,
-      equals < 0 ? '' : decodeForm(part.slice(equals + 1), `The value of parameter "${name}"`),
-    ]);
-  }
-  return pairs;
-}
-
-const decodeForm = (text: string, what: string): string =>
-  decode(text.includes('+') ? text.replaceAll('+', ' ') : text, what);
-
-function decode(text: string, what: string): string {
-  if (!text.includes('%')) return text;
-  let decoded: string;
-  try {
-    decoded = decodeURIComponent(text);
-  } catch (cause) {
-    throw new FhirError(
-      'value',
-      `${what} holds a bad percent-encoding: write % as %25, and other characters as UTF-8.`,
-      { cause },
-    );
-  }
-  if (decoded.includes('\0')) throw new FhirError('value', `${what} holds a NUL character.`);
-  return decoded;
+  return inner.includes('%') ? segments.map(segment => decodePercent(segment, 'The path')) : segments;
 }
 
 function isAscii(text: string): boolean {

@@ -4,6 +4,7 @@ import { STATUS_CODES } from 'node:http';
 import { FhirError } from '../errors.js';
 import { instant } from '../fhir/ids.js';
 import { isObject, parseJson, writeJson, type Json, type JsonObject } from '../fhir/json.js';
+import { decodePercent, queryOf } from '../fhir/query.js';
 import type { Resource } from '../fhir/resource.js';
 import type { Entry } from './bundle.js';
 import type { Context } from './context.js';
@@ -32,6 +33,14 @@ export const isRead = ({ method }: Pick<EntryRequest, 'method'>): boolean =>
 
 /** Reads `Bundle.entry[index]`. @throws FhirError naming the element. */
 export function entryRequest(entry: JsonObject, index: number, bases: readonly string[]): EntryRequest {
+  try {
+    return read(entry, index, bases);
+  } catch (error) {
+    throw atEntry(error, index);
+  }
+}
+
+function read(entry: JsonObject, index: number, bases: readonly string[]): EntryRequest {
   const at = `Bundle.entry[${index}].request`;
   const request = entry['request'];
   if (!isObject(request))
@@ -64,19 +73,11 @@ export function entryRequest(entry: JsonObject, index: number, bases: readonly s
   const path = (question < 0 ? relative : relative.slice(0, question))
     .split('/')
     .filter(segment => segment !== '');
-  let segments: string[];
-  try {
-    segments = path.map(decodeURIComponent);
-  } catch {
-    throw new FhirError('value', `"${url.slice(0, 200)}" holds a "%" that does not encode a character.`, {
-      expression: `${at}.url`,
-    });
-  }
   return {
     index,
     fullUrl: typeof entry['fullUrl'] === 'string' ? entry['fullUrl'] : undefined,
     method,
-    path: segments,
+    path: path.map(segment => decodePercent(segment, 'The URL of the entry')),
     query: question < 0 ? undefined : relative.slice(question + 1),
     resource: entry['resource'],
     ifMatch: text('ifMatch'),
@@ -113,7 +114,7 @@ export function standalone(context: Context, entry: EntryRequest): FhirRequest {
   return {
     method,
     path,
-    query: [...new URLSearchParams(query ?? '')],
+    query: queryOf(query ?? ''),
     headers,
     ...(body === undefined ? {} : { body }),
     base: request.base,

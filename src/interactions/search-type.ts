@@ -3,6 +3,7 @@
 import { FhirError, type Issue } from '../errors.js';
 import { pickElements, summarize } from '../fhir/elements.js';
 import { operationOutcome } from '../fhir/outcome.js';
+import { queryOf } from '../fhir/query.js';
 import { idPattern, refKey, type Resource } from '../fhir/resource.js';
 import { inCompartment, typesInCompartment } from '../search/compartment.js';
 import { include } from '../search/include.js';
@@ -109,7 +110,7 @@ function paramsOf(context: Context): { params: Params; position: Position | unde
 }
 
 const formOf = ({ request }: Context): Params =>
-  request.body === undefined ? [] : [...new URLSearchParams(Buffer.from(request.body).toString())];
+  request.body === undefined ? [] : queryOf(Buffer.from(request.body).toString());
 
 function linksOf(context: Context, search: SearchRequest, page: Page): { relation: string; url: string }[] {
   const { request, settings, grant } = context;

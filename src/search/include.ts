@@ -50,9 +50,10 @@ export async function include<V extends Stored>(
     }
     if (found.size > max) throw tooMany(step, max);
   };
+  const links = linksOf(bases);
   for (const step of steps) {
     if (step.direction === 'include') {
-      const refs = referredTo(page, step, bases).filter(
+      const refs = referredTo(page, step, links).filter(
         ref => !matched.has(refKey(ref)) && !found.has(refKey(ref)),
       );
       if (refs.length > max) throw tooMany(step, max);
@@ -76,21 +77,44 @@ const tooMany = (step: IncludeStep, max: number): FhirError =>
 
 const localTarget = /^([A-Z][A-Za-z]+)\/([A-Za-z0-9\-.]{1,64})$/;
 
+interface Link {
+  readonly param: string;
+  readonly target: Ref;
+}
+
+/** What a version's reference rows lead to on this server; made once for all steps. */
+function linksOf(bases: readonly string[]): (version: Stored) => readonly Link[] {
+  const known = new Map<Stored, readonly Link[]>();
+  return version => {
+    let links = known.get(version);
+    if (links === undefined) {
+      links = indexRows(parseJson(version.body!) as Resource, { bases }).flatMap(row => {
+        const [, type, id] = row.kind === 'reference' ? (localTarget.exec(row.target) ?? []) : [];
+        return type === undefined || id === undefined ? [] : [{ param: row.param, target: { type, id } }];
+      });
+      known.set(version, links);
+    }
+    return links;
+  };
+}
+
 /** The references a forward step follows, each once. */
-function referredTo(page: readonly Stored[], step: IncludeStep, bases: readonly string[]): readonly Ref[] {
+function referredTo(
+  page: readonly Stored[],
+  step: IncludeStep,
+  linksOf: (version: Stored) => readonly Link[],
+): readonly Ref[] {
   const refs = new Map<string, Ref>();
-  for (const { ref: from, body } of page) {
-    if (body === undefined || (step.source !== undefined && step.source !== from.type)) continue;
-    for (const row of indexRows(parseJson(body) as Resource, { bases })) {
-      if (row.kind !== 'reference') continue;
-      const [, type, id] = localTarget.exec(row.target) ?? [];
-      if (type === undefined || id === undefined || (step.target !== undefined && step.target !== type))
-        continue;
+  for (const version of page) {
+    if (version.body === undefined || (step.source !== undefined && step.source !== version.ref.type))
+      continue;
+    for (const { param, target } of linksOf(version)) {
+      if (step.target !== undefined && step.target !== target.type) continue;
       if (
         step.through === undefined ||
-        step.through.some(one => one.param === row.param && reaches(one, type))
+        step.through.some(one => one.param === param && reaches(one, target.type))
       )
-        refs.set(row.target, { type, id });
+        refs.set(refKey(target), target);
     }
   }
   return [...refs.values()];

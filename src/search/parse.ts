@@ -3,6 +3,8 @@
 // lenient handling, reported; modifiers and values are refused either way, since ignoring them would widen the search.
 import { FhirError, type Issue } from '../errors.js';
 import { resourceTypes } from '../fhir/definitions.js';
+import { queryOf } from '../fhir/query.js';
+import { checkValues, checkWalks } from './cost.js';
 import { criterion } from './criteria.js';
 import { parameterNamed, UnknownParameter } from './named-parameter.js';
 import { didYouMean } from './did-you-mean.js';
@@ -70,6 +72,7 @@ interface Options {
 /** @throws FhirError `invalid-search`, `too-costly-search` */
 export function parseSearch(input: SearchInput): SearchRequest {
   const settings = { bases: input.bases, zone: input.zone, now: input.now ?? Date.now() };
+  checkValues(input.params);
   const types = typesOf(input);
   const nodes: Node[] = [];
   const options: Options = {
@@ -102,10 +105,12 @@ export function parseSearch(input: SearchInput): SearchRequest {
     }
   }
   const { summary, elements, sort, includes } = options;
+  const where = and(...nodes);
+  checkWalks(where);
   const count = summary === 'count' ? 0 : Math.min(options.count ?? input.defaultCount, input.maxCount);
   const total = count === 0 ? 'accurate' : (options.total ?? 'none');
   return {
-    plan: { types, where: and(...nodes), sort, count, total },
+    plan: { types, where, sort, count, total },
     includes,
     ...(summary === undefined ? {} : { summary }),
     ...(elements.length === 0 ? {} : { elements }),
@@ -210,7 +215,8 @@ function option(
       );
     default:
       if (!/^_(rev)?include(:|$)/.test(name)) return false;
-      options.includes.push(parseInclude(name, value, types));
+      if (!options.includes.some(step => step.name === `${name}=${value}`))
+        options.includes.push(parseInclude(name, value, types));
       return true;
   }
 }
@@ -239,7 +245,9 @@ export function parseCriteria(
   settings: { bases: readonly string[]; zone: string },
 ): SearchPlan {
   const nodes: Node[] = [];
-  for (const [name, value] of new URLSearchParams(query)) {
+  const params = queryOf(query);
+  checkValues(params);
+  for (const [name, value] of params) {
     if (formParameters.has(name)) continue;
     if (resultParameters.includes(name.split(':')[0]!)) {
       throw new FhirError(
@@ -252,7 +260,9 @@ export function parseCriteria(
   }
   if (nodes.length === 0)
     throw new FhirError('invalid-search', `${quoted(query)} has no criterion that could select a ${type}.`);
-  return { types: [type], where: and(...nodes), sort: [], count: severalIsTwo, total: 'none' };
+  const where = and(...nodes);
+  checkWalks(where);
+  return { types: [type], where, sort: [], count: severalIsTwo, total: 'none' };
 }
 
 /**
@@ -261,7 +271,7 @@ export function parseCriteria(
  */
 export function locksOf(type: string, query: string): readonly string[] {
   const locks = new Set<string>();
-  for (const [name, value] of new URLSearchParams(query)) {
+  for (const [name, value] of queryOf(query)) {
     if (name !== 'identifier' || parameterNamed(type, name).type !== 'token') continue;
     for (const one of split(value, ',').filter(part => part !== '')) {
       const [system = '', code = '', ...more] = split(one, '|').map(unescape);

@@ -1,7 +1,8 @@
 // Paths, queries and request ids. https://hl7.org/fhir/R4/http.html#general
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { queryOf, receive } from '../../src/http/receive.js';
+import { queryOf } from '../../src/fhir/query.js';
+import { receive } from '../../src/http/receive.js';
 import { outcomeIn, rawExchange, serve, type Served } from './serve.js';
 
 describe('receive', () => {

@@ -267,3 +267,53 @@ it('makes the index anew where the zone of dates has changed', async () => {
   expect(await found('Pacific/Auckland')).toBe(1);
   rmSync(folder, { recursive: true });
 });
+
+onEveryStore('searches that ask for too much', {}, tsela => {
+  const form = { 'content-type': 'application/x-www-form-urlencoded' };
+  const many = (count: number, name: (i: number) => string) =>
+    Array.from({ length: count }, (_, i) => name(i));
+  const search = (body: string) => tsela().send('POST', 'Patient/_search', body, form);
+
+  it.each([
+    ['values', `identifier=${many(2001, i => `urn:x|${i}`).join(',')}`],
+    ['repeats', many(2001, i => `identifier=${i}`).join('&')],
+    ['prefixes', `name=${many(401, i => `n${i}`).join(',')}`],
+    ['parts', `name:contains=${many(401, i => `n${i}`).join(',')}`],
+    ['ranges', many(401, i => `birthdate=ge${1900 + (i % 100)}`).join('&')],
+    ['chained prefixes', `organization.name=${many(401, i => `n${i}`).join(',')}`],
+  ])('by their %s are refused', async (_, body) => {
+    const refused = await search(body);
+    expect([refused.status, refused.body['issue'][0].code]).toEqual([400, 'too-costly']);
+    const criteria = await tsela().send('DELETE', `Patient?${body}`);
+    expect(criteria.status).toBe(400);
+  });
+
+  it.each([
+    ['values', `identifier=${many(2000, i => `urn:x|${i}`).join(',')}`],
+    ['ids', `_id=${many(2000, i => `x${i}`).join(',')}`],
+    ['prefixes', `name=${many(400, i => `n${i}`).join(',')}`],
+    ['parts', `name:contains=${many(400, i => `n${i}`).join(',')}`],
+    ['ranges', many(200, i => `birthdate=ge${1900 + (i % 100)}`).join('&')],
+    ['alternative ranges', `birthdate=${many(400, i => `ge${1900 + (i % 100)}`).join(',')}`],
+    ['negations', many(300, i => `identifier:not=${i}`).join('&')],
+    ['chains', `organization.name=${many(300, i => `n${i}`).join(',')}`],
+    ['reverse chains', many(200, i => `_has:Observation:patient:code=c${i}`).join('&')],
+    ['includes', many(1000, () => '_include=Patient:organization').join('&')],
+  ])('by their %s are refused only above the limit', async (_, body) => {
+    await tsela().send('PUT', 'Patient/cost', {
+      resourceType: 'Patient',
+      id: 'cost',
+      name: [{ family: 'n1' }],
+    });
+    expect((await search(body)).status).toBe(200);
+  });
+
+  it.each(['name=%00', 'name:contains=a%00', '%00=a', 'name=%E0%A4%A'])('refuses the form %s', async body => {
+    expect((await search(body)).status).toBe(400);
+    const entry = { request: { method: 'GET', url: `Patient?${body}` } };
+    const batch = await tsela().send('POST', '', { resourceType: 'Bundle', type: 'batch', entry: [entry] });
+    expect(batch.body['entry'][0].response.status).toBe('400 Bad Request');
+    const headers = { 'if-none-exist': body };
+    expect((await tsela().send('POST', 'Patient', { resourceType: 'Patient' }, headers)).status).toBe(400);
+  });
+});
