@@ -57,6 +57,7 @@ const packageRooms: Readonly<Record<string, readonly string[]>> = {
   pino: ['audit'],
   'prom-client': ['audit'],
   fhirpath: ['fhir'],
+  '@lhncbc/ucum-lhc': ['fhir'],
   commander: ['cli'],
 };
 

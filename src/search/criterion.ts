@@ -7,7 +7,7 @@ import { parameterNamed } from './named-parameter.js';
 import type { Parameter } from './parameters.js';
 import { all, and, none, not, or, type Leaf, type Node } from './plan.js';
 import { searchTypes } from './types/all.js';
-import { askedOf, componentValues, compositeAlternatives } from './types/composite.js';
+import { askedOf, componentValues, compositeNode } from './types/composite.js';
 import { isCanonical } from './types/reference.js';
 import {
   anyOf,
@@ -35,7 +35,7 @@ export function plainCriterion(
   const node = either(
     values.map(value => answered(answeredBy(type, code), parameter, { name, modifier, value, settings })),
   );
-  return modifier === 'not' ? not(node) : node;
+  return modifier === 'not' || modifier === 'not-in' ? not(node) : node;
 }
 
 /** Disjunction in which leaves of one parameter become as few as possible: a list of codes is one leaf. */
@@ -128,10 +128,11 @@ function askRows(answer: Answer, parameter: Parameter, { name, modifier, value, 
     bindings: parameter.bindings,
   };
   if (rows.kind === undefined) return none;
-  if (rows.type === 'composite')
-    return anyOf('composite', rows.code, compositeAlternatives(value, rows, asked, settings));
+  if (rows.type === 'composite') return compositeNode(value, rows, asked, settings);
   const type = searchTypes[rows.type]!;
   if (modifier !== undefined) return type.modified!(modifier, value, asked, settings);
+  const converted = type.converted?.(value, asked);
+  if (converted !== undefined) return anyOf(rows.kind, `${rows.code}:ucum`, converted);
   return anyOf(rows.kind, rows.code, type.alternatives(value, asked, settings));
 }
 

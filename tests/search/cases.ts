@@ -39,7 +39,10 @@ export const caseFiles: readonly CaseFile[] = readdirSync(folder)
   .filter(name => name.endsWith('.yaml'))
   .sort()
   .map(name => {
-    const file = parse(readFileSync(new URL(name, folder), 'utf8')) as Omit<CaseFile, 'name' | 'zone'> & {
+    const file = parse(readFileSync(new URL(name, folder), 'utf8'), { merge: true }) as Omit<
+      CaseFile,
+      'name' | 'zone'
+    > & {
       zone?: string;
     };
     return { ...file, zone: file.zone ?? 'UTC', name: name.replace('.yaml', '') };

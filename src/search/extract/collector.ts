@@ -22,6 +22,7 @@ export class Collector implements Sink {
   private readonly keys: (Set<string> | undefined)[];
   private readonly isPresent: boolean[];
   private readonly others: Row[] = [];
+  private otherKeys: Set<string> | undefined;
   private slot = 0;
 
   constructor(private readonly slots: readonly Slot[]) {
@@ -45,14 +46,26 @@ export class Collector implements Sink {
     rows.push(row);
   }
 
-  addTuple(parts: readonly Part[]): void {
-    this.add({ kind: 'composite', parts } as unknown as Part);
+  /** A row of the composite, or of `<code>:<modifier>`. */
+  addTuple(parts: readonly Part[], modifier?: string): void {
+    const row = { kind: 'composite', parts } as unknown as Part;
+    if (modifier === undefined) this.add(row);
+    else this.addTo(modifier, row);
   }
 
   addTo(modifier: string, columns: Part): void {
     const row = columns as Mutable<Row>;
     row.param = `${this.slots[this.slot]!.param}:${modifier}`;
-    if (!this.others.some(other => other.param === row.param && sameRow(other, row))) this.others.push(row);
+    const { others } = this;
+    if (others.length < many) {
+      if (!others.some(other => other.param === row.param && sameRow(other, row))) others.push(row);
+      return;
+    }
+    this.otherKeys ??= new Set(others.map(other => `${other.kind}${other.param}\n${keyOf(other)}`));
+    const key = `${row.kind}${row.param}\n${keyOf(row)}`;
+    if (this.otherKeys.has(key)) return;
+    this.otherKeys.add(key);
+    others.push(row);
   }
 
   present(): void {
@@ -82,23 +95,32 @@ export class Collector implements Sink {
         taken.push({ kind: 'token', param: `${param}:present`, system: '', code: 'true' });
       this.isPresent[slot] = false;
     });
-    if (this.others.length > 0) taken.push(...this.others.splice(0));
+    for (const row of this.others) taken.push(row);
+    this.forgetOthers();
     return taken;
   }
 
-  /** The columns gathered in the first slot, as parts of a tuple; the collector is empty afterwards. */
-  takeParts(): readonly Part[] {
-    const parts = this.rows[0]!.map(row => {
-      const { param: _param, end: _end, ...columns } = row as Exclude<Row, { kind: 'composite' }>;
-      return columns;
-    });
+  /** The columns gathered in the first slot, as parts of tuples, and those in base units; the collector is empty afterwards. */
+  takeParts(): { readonly parts: readonly Part[]; readonly converted: readonly Part[] } {
+    const parts = this.rows[0]!.map(columnsOf);
+    const converted = this.others.filter(row => row.param.endsWith(':ucum')).map(columnsOf);
     this.rows[0] = [];
     this.keys[0] = undefined;
     this.isPresent[0] = false;
+    this.forgetOthers();
+    return { parts, converted };
+  }
+
+  private forgetOthers(): void {
     this.others.length = 0;
-    return parts;
+    this.otherKeys = undefined;
   }
 }
+
+const columnsOf = (row: Row): Part => {
+  const { param: _param, end: _end, ...columns } = row as Exclude<Row, { kind: 'composite' }>;
+  return columns;
+};
 
 function markEnds(rows: readonly Row[]): void {
   if (rows.length === 1) {

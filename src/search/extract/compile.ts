@@ -199,20 +199,25 @@ function tupleWork(tuples: Tuples, parameter: Parameter, slot: number): Work {
     }
     const walk = compile(root);
     const collector = new Collector([{ param: '', kind: 'composite' }]);
-    return (value: Json, resource: JsonObject, into: Collector): readonly Part[] => {
+    return (value: Json, resource: JsonObject, into: Collector): ReturnType<Collector['takeParts']> => {
       collector.settings = into.settings;
       walk(value, resource, collector);
       return collector.takeParts();
     };
   });
   return (value, resource, into) => {
-    let combinations: (readonly Part[])[] = [[]];
-    for (const partsOf of parts) {
-      const found = partsOf(value, resource, into);
-      if (found.length === 0) return;
-      combinations = combinations.flatMap(combination => found.map(part => [...combination, part]));
-    }
+    const found = parts.map(partsOf => partsOf(value, resource, into));
+    if (found.some(one => one.parts.length === 0)) return;
     into.enter(slot);
-    for (const combination of combinations) into.addTuple(combination);
+    for (const tuple of combinations(found.map(one => one.parts))) into.addTuple(tuple);
+    if (!found.some(one => one.converted.length > 0)) return;
+    const converted = found.map(one => (one.converted.length > 0 ? one.converted : one.parts));
+    for (const tuple of combinations(converted)) into.addTuple(tuple, 'ucum');
   };
 }
+
+const combinations = (parts: readonly (readonly Part[])[]): readonly (readonly Part[])[] =>
+  parts.reduce<readonly (readonly Part[])[]>(
+    (tuples, some) => tuples.flatMap(tuple => some.map(part => [...tuple, part])),
+    [[]],
+  );

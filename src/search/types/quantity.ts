@@ -1,6 +1,8 @@
 // Quantity parameters: numbers with a unit. https://hl7.org/fhir/R4/search.html#quantity
-// Rows say nothing of conversion: 0.5 g and 500 mg become comparable by the `:ucum` rows of docs/index-rows.md.
+// A value with a UCUM unit makes a second row in base units, `<param>:ucum`, and is asked for there: 0.5 g is 500 mg.
 import { isNumber, isObject, type JsonObject } from '../../fhir/json.js';
+import { canonicalUnit, inCanonical, ucumSystem } from '../../fhir/ucum.js';
+import type { Condition } from '../plan.js';
 import { numberAlternatives } from './number-range.js';
 import {
   equal,
@@ -31,12 +33,34 @@ const text = (of: JsonObject, name: string): string => {
   return typeof value === 'string' ? value : '';
 };
 
+/** A range of numbers of one unit; an end that is not itself in the range is `open`. */
+interface Span {
+  readonly lo: number;
+  readonly hi: number;
+  readonly open?: 'lo' | 'hi';
+}
+
+const withoutOpenEnd = ({ lo, hi, open }: Span): { lo: number; hi: number } => ({
+  lo: open === 'lo' ? beside(lo, 1) : lo,
+  hi: open === 'hi' ? beside(hi, -1) : hi,
+});
+
 /** A row by the code, and where the human unit differs from it, one by the unit: a query's `||x` may mean either. */
-function addWithUnit(sink: Sink, lo: number, hi: number, unitOf: JsonObject): void {
+function addWithUnit(sink: Sink, span: Span, unitOf: JsonObject): void {
+  const { lo, hi } = withoutOpenEnd(span);
+  const system = text(unitOf, 'system');
   const code = text(unitOf, 'code');
   const unit = text(unitOf, 'unit');
-  if (code !== '' || unit === '') sink.add({ kind: 'number', lo, hi, system: text(unitOf, 'system'), code });
+  if (code !== '' || unit === '') sink.add({ kind: 'number', lo, hi, system, code });
   if (unit !== '' && unit !== code) sink.add({ kind: 'number', lo, hi, system: '', code: unit });
+  const canonical = system === ucumSystem ? canonicalUnit(code) : undefined;
+  if (canonical === undefined) return;
+  const converted = withoutOpenEnd({
+    ...span,
+    lo: span.lo === lowest ? lowest : inCanonical(span.lo, canonical),
+    hi: span.hi === highest ? highest : inCanonical(span.hi, canonical),
+  });
+  sink.addTo('ucum', { kind: 'number', ...converted, system, code: canonical.code });
 }
 
 const quantity: Indexer = (value, sink) => {
@@ -45,15 +69,15 @@ const quantity: Indexer = (value, sink) => {
   const number = Number(value['value']);
   switch (value['comparator']) {
     case '<':
-      return addWithUnit(sink, lowest, beside(number, -1), value);
+      return addWithUnit(sink, { lo: lowest, hi: number, open: 'hi' }, value);
     case '<=':
-      return addWithUnit(sink, lowest, number, value);
+      return addWithUnit(sink, { lo: lowest, hi: number }, value);
     case '>':
-      return addWithUnit(sink, beside(number, 1), highest, value);
+      return addWithUnit(sink, { lo: number, hi: highest, open: 'lo' }, value);
     case '>=':
-      return addWithUnit(sink, number, highest, value);
+      return addWithUnit(sink, { lo: number, hi: highest }, value);
     default:
-      return addWithUnit(sink, number, number, value);
+      return addWithUnit(sink, { lo: number, hi: number }, value);
   }
 };
 
@@ -65,8 +89,10 @@ export const rangeRows: Indexer = (value, sink) => {
   if (either === undefined) return sink.present();
   addWithUnit(
     sink,
-    low === undefined ? lowest : Number(low['value']),
-    high === undefined ? highest : Number(high['value']),
+    {
+      lo: low === undefined ? lowest : Number(low['value']),
+      hi: high === undefined ? highest : Number(high['value']),
+    },
     either,
   );
 };
@@ -98,7 +124,7 @@ const sampledData: Indexer = (value, sink) => {
     if (number > hi) hi = number;
   }
   if (lo > hi) sink.present();
-  else addWithUnit(sink, lo, hi, value['origin']);
+  else addWithUnit(sink, { lo, hi }, value['origin']);
 };
 
 export const quantityType: SearchType = {
@@ -116,12 +142,36 @@ export const quantityType: SearchType = {
   modifiers: [],
   form: '[prefix]number, [prefix]number|system|code or [prefix]number||unit, prefix one of eq ne gt lt ge le sa eb ap',
   alternatives(value: string, asked: Asked): Alternatives {
-    const [number = '', system, code, ...more] = split(value, '|').map(unescape);
-    const ranges = numberAlternatives(number);
-    if (ranges === undefined || more.length > 0 || (system !== undefined && code === undefined)) {
-      return refuse(asked, value, `expected ${quantityType.form}`);
-    }
+    const { ranges, system, code } = parts(value, asked);
     const unit = [...(system ? [equal('system', system)] : []), ...(code ? [equal('code', code)] : [])];
     return ranges.map(range => [...unit, ...range]);
   },
+  /** Every row with a convertible unit of UCUM has one in base units beside it. */
+  converted(value: string, asked: Asked): Alternatives | undefined {
+    const { ranges, system, code } = parts(value, asked);
+    const canonical = system === ucumSystem ? canonicalUnit(code) : undefined;
+    if (canonical === undefined) return undefined;
+    const bound = (name: 'gt' | 'ge' | 'lt' | 'le', of: Condition): Partial<Record<typeof name, number>> =>
+      of.is === 'range' && of[name] !== undefined ? { [name]: inCanonical(of[name], canonical) } : {};
+    return ranges.map(range => [
+      equal('code', canonical.code),
+      ...range.map(one => ({
+        column: one.column,
+        is: 'range' as const,
+        ...bound('gt', one),
+        ...bound('ge', one),
+        ...bound('lt', one),
+        ...bound('le', one),
+      })),
+    ]);
+  },
 };
+
+/** `number`, `number|system|code` or `number||unit`. */
+function parts(value: string, asked: Asked): { ranges: Alternatives; system: string; code: string } {
+  const [number = '', system, code, ...more] = split(value, '|').map(unescape);
+  const ranges = numberAlternatives(number);
+  if (ranges === undefined || more.length > 0 || (system !== undefined && code === undefined))
+    return refuse(asked, value, `expected ${quantityType.form}`);
+  return { ranges, system: system ?? '', code: code ?? '' };
+}

@@ -3,7 +3,7 @@
 // element, never by reading the target.
 import { isObject, type Json } from '../../fhir/json.js';
 import { idPattern } from '../../fhir/resource.js';
-import { addIdentifier, tokenConditions } from './token.js';
+import { addIdentifier, addText, textStarts, tokenConditions } from './token.js';
 import {
   anyOf,
   equal,
@@ -54,6 +54,7 @@ export function typeOfTarget(reference: Json): string | undefined {
 const reference: Indexer = (value, sink) => {
   if (!isObject(value)) return;
   if (value['identifier'] !== undefined) addIdentifier(value['identifier'], sink);
+  addText(value['display'], sink);
   const literal = value['reference'];
   if (typeof literal === 'string' && literal !== '' && !literal.startsWith('#')) {
     sink.add({ kind: 'reference', target: targetOf(literal, sink.settings.bases), version: '' });
@@ -104,11 +105,12 @@ function alternatives(
 export const referenceType: SearchType = {
   kind: 'reference',
   index: { Reference: reference, canonical, uri: canonical, url: canonical },
-  modifiers: ['identifier', '[type]'],
+  modifiers: ['identifier', 'text', '[type]'],
   form: 'id, Type/id or an absolute URL',
   alternatives: (value, asked, settings) => alternatives(value, asked, settings.bases, asked.targets),
-  /** `modifier` is `identifier` or one of the target types. */
+  /** `modifier` is `identifier`, `text` or one of the target types. */
   modified(modifier, value, asked, settings) {
+    if (modifier === 'text') return textStarts(value, asked);
     if (modifier !== 'identifier')
       return anyOf('reference', asked.param, alternatives(value, asked, settings.bases, [modifier]));
     const identified = tokenConditions(value);

@@ -61,6 +61,8 @@ export interface SearchType {
   readonly form: string;
   /** Conditions for one value (still escaped), without modifier. */
   alternatives(value: string, asked: Asked, settings: ParseSettings): Alternatives;
+  /** Conditions on the rows of `<param>:ucum` instead, where the value has a unit that can be converted. */
+  converted?(value: string, asked: Asked): Alternatives | undefined;
   /** The criterion for a modifier of the list; `value` is one of the comma-separated values, still escaped. */
   modified?(modifier: string, value: string, asked: Asked, settings: ParseSettings): Node;
 }

@@ -33,14 +33,20 @@ export const stringType: SearchType = {
     HumanName: parts('family', 'given', 'prefix', 'suffix', 'text'),
     Address: parts('line', 'city', 'district', 'state', 'postalCode', 'country', 'text'),
   },
-  modifiers: ['exact', 'contains'],
+  modifiers: ['exact', 'contains', 'text'],
   form: 'text',
   alternatives: value => [[starting(value)]],
   modified(modifier, value, asked) {
     if (modifier === 'exact') return leaf('string', asked.param, [equal('exact', unescape(value))]);
     const part = fold(unescape(value));
     if (part === '') return refuse(asked, value, 'expected some text');
-    return leaf('string', asked.param, [{ column: 'value', is: 'contains', value: part }]);
+    // `:text` finds all of the words, in any order, in one of the texts.
+    const parts = modifier === 'text' ? part.split(' ') : [part];
+    return leaf(
+      'string',
+      asked.param,
+      parts.map(one => ({ column: 'value', is: 'contains', value: one })),
+    );
   },
 };
 

@@ -1,9 +1,10 @@
 // Token parameters: codes, identifiers, flags. https://hl7.org/fhir/R4/search.html#token
 // Surprising: always case-sensitive, although the specification leaves it to the code system. A conditional create
 // finds "the same" resource by token, and must never take `abc` for `ABC`.
-import { valueSet } from '../../fhir/definitions.js';
 import { isObject, type Json, type JsonObject } from '../../fhir/json.js';
-import type { Condition } from '../plan.js';
+import { fold } from '../fold.js';
+import type { Condition, Node } from '../plan.js';
+import { inValueSet, related, systemsOf } from './coded.js';
 import {
   anyOf,
   equal,
@@ -23,6 +24,20 @@ const text = (of: JsonObject, name: string): string => {
   return typeof value === 'string' ? value : '';
 };
 
+/** For `:text`. Only the folded text is asked for, so that the text as sent takes no room. */
+export function addText(value: Json | undefined, sink: Sink): void {
+  if (typeof value !== 'string' || value.trim() === '') return;
+  const folded = fold(value);
+  sink.addTo('text', { kind: 'string', value: folded, exact: folded });
+}
+
+/** What `:text` asks on tokens and references: a text that begins with the value. */
+export const textStarts = (value: string, asked: Asked): Node => {
+  const start = fold(unescape(value));
+  if (start === '') return refuse(asked, value, 'expected some text');
+  return leaf('string', `${asked.param}:text`, [{ column: 'value', is: 'prefix', value: start }]);
+};
+
 const primitive: Indexer = (value, sink) => {
   if (typeof value === 'string' && value !== '') sink.add({ kind: 'token', system: '', code: value });
   else if (typeof value === 'number') sink.add({ kind: 'token', system: '', code: String(value) });
@@ -40,7 +55,9 @@ function addPair(sink: Sink, system: string, code: string): boolean {
 }
 
 const coding: Indexer = (value, sink) => {
-  if (isObject(value) && !addPair(sink, text(value, 'system'), text(value, 'code'))) sink.present();
+  if (!isObject(value)) return;
+  if (!addPair(sink, text(value, 'system'), text(value, 'code'))) sink.present();
+  addText(value['display'], sink);
 };
 
 const codings = (concept: Json | undefined): readonly Json[] =>
@@ -48,8 +65,12 @@ const codings = (concept: Json | undefined): readonly Json[] =>
 
 const codeableConcept: Indexer = (value, sink) => {
   let found = false;
-  for (const one of codings(value))
-    if (isObject(one) && addPair(sink, text(one, 'system'), text(one, 'code'))) found = true;
+  for (const one of codings(value)) {
+    if (!isObject(one)) continue;
+    if (addPair(sink, text(one, 'system'), text(one, 'code'))) found = true;
+    addText(one['display'], sink);
+  }
+  if (isObject(value)) addText(value['text'], sink);
   if (!found) sink.present();
 };
 
@@ -57,8 +78,10 @@ const identifier: Indexer = (value, sink) => {
   if (!isObject(value)) return;
   const code = text(value, 'value');
   if (!addPair(sink, text(value, 'system'), code)) sink.present();
+  const { type: kind } = value;
+  if (isObject(kind)) addText(kind['text'], sink);
   if (code === '') return;
-  for (const type of codings(value['type'])) {
+  for (const type of codings(kind)) {
     if (isObject(type) && text(type, 'code') !== '') {
       sink.addTo('of-type', { kind: 'token', system: `${text(type, 'system')}|${text(type, 'code')}`, code });
     }
@@ -77,14 +100,6 @@ export function tokenConditions(value: string): readonly Condition[] | undefined
   const [system = '', code = ''] = pieces;
   if (pieces.length > 2 || (system === '' && code === '')) return undefined;
   return code === '' ? [equal('system', system)] : [equal('system', system), equal('code', code)];
-}
-
-/** The systems that a value set's codes are of. */
-function systemsOf(url: string): readonly string[] {
-  return (valueSet(url)?.compose?.include ?? []).flatMap(({ system, valueSet: others = [] }) => [
-    ...(system === undefined ? [] : [system]),
-    ...others.flatMap(systemsOf),
-  ]);
 }
 
 function alternatives(value: string, asked: Asked): Alternatives {
@@ -121,23 +136,38 @@ export const tokenType: SearchType = {
     Identifier: identifier,
     ContactPoint: contactPoint,
   },
-  modifiers: ['not', 'of-type'],
+  modifiers: ['not', 'text', 'in', 'not-in', 'above', 'below', 'of-type'],
   form: 'code, system|code, |code or system|',
   alternatives,
   modified(modifier, value, asked, settings) {
-    // `:not` is the same question; parse negates the answer for the whole list of values.
-    if (modifier === 'not')
-      return anyOf('token', asked.param, tokenType.alternatives(value, asked, settings));
-    const [system = '', code = '', identified = '', ...more] = split(value, '|').map(unescape);
-    if (!asked.elementTypes.has('Identifier')) return refuse(asked, value, ':of-type is for identifiers');
-    if (code === '' || identified === '' || more.length > 0)
-      return refuse(asked, value, 'expected type system|type code|identifier value');
-    return leaf('token', `${asked.param}:of-type`, [
-      equal('system', `${system}|${code}`),
-      equal('code', identified),
-    ]);
+    switch (modifier) {
+      // `:not` and `:not-in` are the same questions; the criterion negates the answer for the whole list of values.
+      case 'not':
+        return anyOf('token', asked.param, tokenType.alternatives(value, asked, settings));
+      case 'in':
+      case 'not-in':
+        return anyOf('token', asked.param, inValueSet(value, asked, settings.bases));
+      case 'above':
+      case 'below':
+        return anyOf('token', asked.param, related(modifier, value, asked));
+      case 'text':
+        return textStarts(value, asked);
+      default:
+        return ofType(value, asked);
+    }
   },
 };
+
+function ofType(value: string, asked: Asked): Node {
+  const [system = '', code = '', identified = '', ...more] = split(value, '|').map(unescape);
+  if (!asked.elementTypes.has('Identifier')) return refuse(asked, value, ':of-type is for identifiers');
+  if (code === '' || identified === '' || more.length > 0)
+    return refuse(asked, value, 'expected type system|type code|identifier value');
+  return leaf('token', `${asked.param}:of-type`, [
+    equal('system', `${system}|${code}`),
+    equal('code', identified),
+  ]);
+}
 
 /** For Reference.identifier, found by `:identifier` on reference parameters. */
 export function addIdentifier(value: Json, sink: Sink): void {
