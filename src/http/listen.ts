@@ -39,12 +39,25 @@ export async function listen(
     silent.add(socket);
     socket.once('close', () => silent.delete(socket));
   });
+  // Pipelined requests take turns: one may be about what the one before it writes (RFC 9112 section 9.3.2).
+  const busy = new WeakMap<Socket, Promise<void>>();
   const accept = (req: IncomingMessage, res: ServerResponse): void => {
-    silent.delete(req.socket);
-    handle(req, res).catch((error: unknown) => {
-      log.error({ err: error }, 'a response could not be sent');
-      res.destroy();
-    });
+    const { socket } = req;
+    silent.delete(socket);
+    const before = busy.get(socket);
+    const work =
+      before === undefined
+        ? handle(req, res)
+        : before.then(() => (socket.destroyed ? undefined : handle(req, res)));
+    const done = work
+      .catch((error: unknown) => {
+        log.error({ err: error }, 'a response could not be sent');
+        res.destroy();
+      })
+      .then(() => {
+        if (busy.get(socket) === done) busy.delete(socket);
+      });
+    busy.set(socket, done);
   };
   server.on('request', accept).on('checkContinue', accept);
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseUnreadable(error, socket, log));

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { queryOf } from '../../src/fhir/query.js';
 import { receive } from '../../src/http/receive.js';
-import { outcomeIn, rawExchange, serve, type Served } from './serve.js';
+import { deferred, everything, outcomeIn, rawExchange, rawSocket, serve, type Served } from './serve.js';
 
 describe('receive', () => {
   it.each([
@@ -142,4 +142,26 @@ describe('a request', () => {
     expect(server.requests.length).toBe(before);
     expect((await fetch(`${server.fhir}?_format=json`)).status).toBe(200);
   });
+});
+
+it('takes pipelined requests one after another', async () => {
+  const order: string[] = [];
+  const first = deferred<void>();
+  const server = await serve(async request => {
+    order.push(`${request.method} begins`);
+    if (request.method === 'PUT') await first.promise;
+    order.push(`${request.method} ends`);
+    return { status: 200, headers: {} };
+  });
+  const socket = await rawSocket(server.port);
+  const head = (method: string, more = '') =>
+    `${method} /fhir/Patient/1 HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`;
+  socket.write(
+    `${head('PUT', 'Content-Length: 2\r\n')}{}${head('GET')}${head('DELETE', 'Connection: close\r\n')}`,
+  );
+  await expect.poll(() => order).toEqual(['PUT begins']);
+  first.resolve();
+  await everything(socket);
+  expect(order).toEqual(['PUT', 'GET', 'DELETE'].flatMap(method => [`${method} begins`, `${method} ends`]));
+  await server.close();
 });
