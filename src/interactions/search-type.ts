@@ -21,7 +21,7 @@ type Params = readonly (readonly [string, string])[];
 /** GET or POST of `[type]`, of the base with `_type`, and of `[compartment]/[id]/[type]` and `/*`. */
 export const searchType: Handler = async context => {
   const { request, store, settings, type, grant } = context;
-  const { params, position } = paramsOf(context);
+  const { params, start, before } = startOf(context);
   const among = await typesAmong(context, params);
   const search = parseSearch({
     types: type === '' ? [] : [type],
@@ -33,7 +33,7 @@ export const searchType: Handler = async context => {
     defaultCount: settings.defaultCount,
     maxCount: settings.maxCount,
   });
-  const plan = planOf(context, search.plan, position);
+  const plan = planOf(context, search.plan, start);
   for (const each of plan.types) {
     if (!grant.permits('search', each)) throw new FhirError('forbidden', `You may not search ${each}.`);
   }
@@ -55,7 +55,7 @@ export const searchType: Handler = async context => {
     {
       type: 'searchset',
       lastUpdated: Date.now(),
-      links: linksOf(context, search, page),
+      links: linksOf(context, search, { start, before, next: page.next }),
       ...(total === undefined ? {} : { total }),
     },
     entries,
@@ -87,10 +87,10 @@ async function typesAmong(
   return [type];
 }
 
-function planOf(context: Context, plan: SearchPlan, after: Position | undefined): SearchPlan {
+function planOf(context: Context, plan: SearchPlan, start: Position): SearchPlan {
   const { compartment, id } = context;
   const within = compartment === undefined ? all : inCompartment(compartment, id, plan.types);
-  return { ...plan, where: and(plan.where, within), ...(after === undefined ? {} : { after }) };
+  return { ...plan, where: and(plan.where, within), ...(start.length === 0 ? {} : { after: start }) };
 }
 
 /** What is searched, as the path says it. */
@@ -99,20 +99,40 @@ const pathOf = ({ compartment, id, type }: Context): string =>
 
 const outcome = (issues: readonly Issue[]): Resource => operationOutcome(issues);
 
-/** The parameters of the URL and the form, or those sealed in a page link, and where that page starts. */
-function paramsOf(context: Context): { params: Params; position: Position | undefined } {
+/** Where the first page starts. */
+const beginning: Position = [];
+
+/** The parameters of the URL and the form, or those sealed in a page link; where its page starts, and those before it. */
+function startOf(context: Context): { params: Params; start: Position; before: readonly Position[] } {
   const { request, settings, grant } = context;
   const given = request.method === 'POST' ? [...request.query, ...formOf(context)] : request.query;
   const cursor = given.find(([name]) => name === '_cursor')?.[1];
-  if (cursor === undefined) return { params: given, position: undefined };
+  if (cursor === undefined) return { params: given, start: beginning, before: [] };
   const opened = openCursor(settings.cursorKey, cursor, { grant: grant.principal, path: pathOf(context) });
-  return { params: opened.params, position: opened.position };
+  return { params: opened.params, start: opened.position, before: opened.before ?? [] };
 }
 
 const formOf = ({ request }: Context): Params =>
   request.body === undefined ? [] : queryOf(Buffer.from(request.body).toString());
 
-function linksOf(context: Context, search: SearchRequest, page: Page): { relation: string; url: string }[] {
+interface Place {
+  readonly start: Position;
+  readonly before: readonly Position[];
+  readonly next: Position | undefined;
+}
+
+/** So many characters of earlier starts go into a link; who pages further back is left with the first page. */
+const mostTrail = 3000;
+
+/**
+ * `previous` leads to the start of the page before, as it was when it was passed, and on from there: nothing that
+ * stayed the same is skipped going forward again, whatever has come in between.
+ */
+function linksOf(
+  context: Context,
+  search: SearchRequest,
+  { start, before, next }: Place,
+): { relation: string; url: string }[] {
   const { request, settings, grant } = context;
   const base = `${request.base}/${pathOf(context)}`;
   const url = (params: Params): string => {
@@ -121,15 +141,24 @@ function linksOf(context: Context, search: SearchRequest, page: Page): { relatio
       .join('&');
     return query === '' ? base : `${base}?${query}`;
   };
-  const links = [{ relation: 'self', url: url(search.understood) }];
-  if (page.next !== undefined) {
+  const sealed = (relation: string, position: Position, trail: readonly Position[]) => {
     const cursor = sealCursor(settings.cursorKey, {
-      position: page.next,
+      position,
+      before: trail,
       params: search.understood,
       grant: grant.principal,
       path: pathOf(context),
     });
-    links.push({ relation: 'next', url: url([['_cursor', cursor]]) });
+    return { relation, url: url([['_cursor', cursor]]) };
+  };
+  const links = [{ relation: 'self', url: url(search.understood) }];
+  if (start.length > 0) links.push(sealed('first', beginning, []));
+  const previous = before.at(-1);
+  if (previous !== undefined) links.push(sealed('previous', previous, before.slice(0, -1)));
+  if (next !== undefined) {
+    const trail = [...before, start];
+    while (JSON.stringify(trail).length > mostTrail) trail.shift();
+    links.push(sealed('next', next, trail));
   }
   return links;
 }

@@ -8,6 +8,8 @@ import type { Position } from './plan.js';
 
 export interface CursorContent {
   readonly position: Position;
+  /** Where the pages before this one started, the nearest last. */
+  readonly before?: readonly Position[];
   /** The search's parameters as understood. */
   readonly params: readonly (readonly [name: string, value: string])[];
 }
@@ -40,9 +42,9 @@ const additional = ({ grant, path }: CursorBinding): Buffer =>
 /** `key`: 32 bytes, the same for all processes of a server. */
 export function sealCursor(
   key: Uint8Array,
-  { position, params, ...binding }: CursorContent & CursorBinding,
+  { position, before, params, ...binding }: CursorContent & CursorBinding,
 ): string {
-  const json = Buffer.from(JSON.stringify([position, params]));
+  const json = Buffer.from(JSON.stringify([position, params, before]));
   const content =
     json.length > long
       ? Buffer.concat([Buffer.of(1), deflateRawSync(json)])
@@ -64,8 +66,12 @@ export function openCursor(key: Uint8Array, cursor: string, binding: CursorBindi
     const content = Buffer.concat([decipher.update(bytes.subarray(nonceBytes + tagBytes)), decipher.final()]);
     const body = content.subarray(1);
     const json = content[0] === 1 ? inflateRawSync(body, { maxOutputLength: maxContent }) : body;
-    const [position, params] = JSON.parse(json.toString()) as [Position, CursorContent['params']];
-    return { position, params };
+    const [position, params, before] = JSON.parse(json.toString()) as [
+      Position,
+      CursorContent['params'],
+      CursorContent['before'] | null,
+    ];
+    return { position, params, ...(before ? { before } : {}) };
   } catch (cause) {
     throw new FhirError(
       'invalid-cursor',

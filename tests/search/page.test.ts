@@ -12,11 +12,12 @@ describe('a cursor', () => {
     const params = fc.array(fc.tuple(fc.string(), fc.string({ maxLength: 300 })), { maxLength: 8 });
     const position = fc.array(fc.oneof(fc.string(), fc.integer(), fc.constant(null)), { maxLength: 4 });
     fc.assert(
-      fc.property(params, position, (params, position) => {
-        expect(openCursor(key, sealCursor(key, { position, params, ...bound }), bound)).toEqual({
-          position,
-          params,
-        });
+      fc.property(params, position, fc.array(position), (params, position, before) => {
+        for (const content of [
+          { position, params },
+          { position, params, before },
+        ])
+          expect(openCursor(key, sealCursor(key, { ...content, ...bound }), bound)).toEqual(content);
       }),
     );
   });
