@@ -1,5 +1,6 @@
 // The one write path: judge, apply the rules, commit; where the store has moved meanwhile, judge again on what is
 // there now. Everything that writes ends here. https://hl7.org/fhir/R4/http.html#concurrency
+import { setTimeout as wait } from 'node:timers/promises';
 import { FhirError } from '../errors.js';
 import { parseJson } from '../fhir/json.js';
 import { refKey, type Resource } from '../fhir/resource.js';
@@ -65,6 +66,8 @@ export function commit<T extends readonly Prepared[]>(
             { cause: error },
           );
         }
+        // Rivals in this process took their turn; those of another are met again unless somebody steps back.
+        await wait(Math.random() * 4 ** attempt);
       }
     }
   });
