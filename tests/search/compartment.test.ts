@@ -1,6 +1,9 @@
 // Searches in compartments: Patient/1/Observation, Patient/1/*. https://hl7.org/fhir/R4/http.html#vsearch
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Grant } from '../../src/auth/grant.js';
+import { inCompartment, typesInCompartment } from '../../src/search/compartment.js';
+import { indexRows } from '../../src/search/index-rows.js';
+import { matches, type Resolve } from '../../src/search/matches.js';
 import { none } from '../../src/search/plan.js';
 import { base, onEveryStore, type Answer, type Send } from '../system.js';
 
@@ -55,6 +58,16 @@ const given = [
     encounter: reference('Encounter/e1'),
   },
 ];
+
+/** Membership is told by the resource alone. */
+const follows: Resolve = {
+  target() {
+    throw new Error('A compartment needs no link');
+  },
+  referrers() {
+    throw new Error('A compartment needs no link');
+  },
+};
 
 const found = (answer: Answer, mode = 'match'): string[] => {
   expect(answer.status, answer.text).toBe(200);
@@ -116,6 +129,26 @@ onEveryStore('compartments', {}, tsela => {
     ['Patient/1/*?_type=Observation,Condition&code=8480-6', 'Observation/b1 Observation/b3'],
   ])('%s finds %s', async (url, expected) => {
     expect(found(await get(url)).join(' ')).toBe(expected);
+  });
+
+  it.each([
+    ['Patient', '1'],
+    ['Patient', '2'],
+    ['Encounter', 'e1'],
+    ['Practitioner', 'd1'],
+    ['RelatedPerson', 'r1'],
+    ['Device', 'dev1'],
+  ] as const)('finds of %s/%s what matches finds', async (compartment, id) => {
+    const types = typesInCompartment(compartment);
+    const node = inCompartment(compartment, id, types);
+    const inMemory = given.filter(resource => {
+      const ref = { type: resource.resourceType, id: resource.id };
+      const rows = indexRows(resource, { bases: [base] });
+      return types.includes(ref.type) && matches(node, { ref, lastUpdated: 0, rows }, follows);
+    });
+    expect(found(await get(`${compartment}/${id}/*`))).toEqual(
+      inMemory.map(resource => `${resource.resourceType}/${resource.id}`),
+    );
   });
 
   it('answers POST, with the parameters of URL and body', async () => {
