@@ -144,7 +144,7 @@ onEveryStore('compartments', {}, tsela => {
     const inMemory = given.filter(resource => {
       const ref = { type: resource.resourceType, id: resource.id };
       const rows = indexRows(resource, { bases: [base] });
-      return types.includes(ref.type) && matches(node, { ref, lastUpdated: 0, rows }, follows);
+      return types.includes(ref.type) && matches(node, { ref, lastUpdated: 0, rows }, follows) === true;
     });
     expect(found(await get(`${compartment}/${id}/*`))).toEqual(
       inMemory.map(resource => `${resource.resourceType}/${resource.id}`),
