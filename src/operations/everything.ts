@@ -19,7 +19,10 @@ import type { Version } from '../storage/store.js';
 import { caredBetween } from './care-dates.js';
 import { askedOf, type Asked } from './everything-parameters.js';
 
-/** What records of all patients share: at type level all of it is sent, since telling what is referred to would take a look at every record. */
+/**
+ * What the records of patients share. At type level all of it is sent: to tell what is referred to would take a look at
+ * every record for every page.
+ */
 const shared = [
   'Organization',
   'Practitioner',
@@ -158,7 +161,7 @@ async function membersOf(scope: Scope, count: number, after: Position | undefine
 }
 
 async function sharedOf(scope: Scope, count: number, after: Position | undefined): Promise<Part> {
-  const types = wanted(scope, shared).filter(type => !typesInCompartment(scope.compartment).includes(type));
+  const types = wanted(scope, shared);
   if (types.length === 0) return { versions: [] };
   return scope.context.store.search(planOf(types, changed(scope, types), count, after));
 }
