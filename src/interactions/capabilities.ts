@@ -125,6 +125,11 @@ function capabilityStatement(base: string, settings: Settings, routes: readonly 
           type: 'special',
           documentation: 'The id of a List that has the resource as an item.',
         },
+        {
+          name: '_filter',
+          type: 'special',
+          documentation: 'An expression of comparisons: https://hl7.org/fhir/R4/search_filter.html',
+        },
       ],
       operation: operationsOf(type),
     };

@@ -2,11 +2,12 @@
 // https://hl7.org/fhir/R4/search.html#chaining, #has
 import { FhirError } from '../errors.js';
 import { resourceTypes } from '../fhir/definitions.js';
-import { plainCriterion } from './criterion.js';
+import { comparedCriterion, plainCriterion } from './criterion.js';
+import { located, readFilter, type Comparing, type Filter, type FilterStep } from './filter.js';
 import { inList } from './list.js';
 import { referenceAnswers, referenceNamed, someOf, UnknownParameter } from './named-parameter.js';
 import type { Parameter } from './parameters.js';
-import { and, none, or, type Node } from './plan.js';
+import { and, none, not, or, type Node } from './plan.js';
 import { anyOf, equal, quoted, split, type ParseSettings } from './types/search-type.js';
 
 /** Chains and reverse chains in one criterion; each costs the stores a join. */
@@ -33,13 +34,21 @@ export function criterion(
   value: string,
   settings: ParseSettings,
 ): Node | undefined {
+  const asking = { settings, joins: 0, left: { nodes: maxNodes } };
+  if (name === '_filter') {
+    const filter = readFilter(value);
+    return ofTypes(types, type => filtered(type, filter, asking));
+  }
   const values = split(value, ',').filter(one => one !== '');
   if (values.length === 0) return undefined;
-  const asking = { settings, joins: 0, left: { nodes: maxNodes } };
   // Parameters of every type mean the same in each.
   const isOfAll = name.startsWith('_') && !name.startsWith('_has:');
   const asked = isOfAll ? types.slice(0, 1) : types;
-  const groups = grouped(asked, type => criterionOf(type, name, values, asking));
+  return ofTypes(asked, type => criterionOf(type, name, values, asking));
+}
+
+function ofTypes(types: readonly string[], nodeOf: (type: string) => Node): Node {
+  const groups = grouped(types, nodeOf);
   if (groups.length === 1) return groups[0]!.node;
   return or(...groups.map(group => and(isOneOf(group.types), group.node)));
 }
@@ -69,17 +78,21 @@ export const isOneOf = (types: readonly string[]): Node => {
 };
 
 function criterionOf(type: string, name: string, values: readonly string[], asking: Asking): Node {
+  countNode(name, asking);
+  if (/^_list(:|$)/.test(name)) return inList(name, values);
+  if (name.startsWith('_has:')) return reverseChain(type, name, values, joined(asking, name));
+  const dot = name.indexOf('.');
+  if (dot >= 0) return chain(type, name, dot, values, joined(asking, name));
+  return plainCriterion(type, name, values, asking.settings);
+}
+
+function countNode(name: string, asking: Asking): void {
   if (--asking.left.nodes < 0) {
     throw new FhirError(
       'too-costly-search',
       `${quoted(name)} may lead to too many types; name them, as in subject:Patient.name.`,
     );
   }
-  if (/^_list(:|$)/.test(name)) return inList(name, values);
-  if (name.startsWith('_has:')) return reverseChain(type, name, values, joined(asking, name));
-  const dot = name.indexOf('.');
-  if (dot >= 0) return chain(type, name, dot, values, joined(asking, name));
-  return plainCriterion(type, name, values, asking.settings);
 }
 
 function joined(asking: Asking, name: string): Asking {
@@ -89,10 +102,46 @@ function joined(asking: Asking, name: string): Asking {
   return { ...asking, joins: asking.joins + 1 };
 }
 
+/** What `_filter` asks of resources of the type. @throws FhirError telling the place in the filter */
+function filtered(type: string, filter: Filter, asking: Asking): Node {
+  switch (filter.op) {
+    case 'and':
+      return and(...filter.of.map(one => filtered(type, one, asking)));
+    case 'or':
+      return or(...filter.of.map(one => filtered(type, one, asking)));
+    case 'not':
+      return not(filtered(type, filter.of, asking));
+    case 'compare':
+      return located(filter.at, () => comparedOn(type, filter, filter.path, asking));
+  }
+}
+
+function comparedOn(
+  type: string,
+  filter: Comparing,
+  [step, ...more]: readonly FilterStep[],
+  asking: Asking,
+): Node {
+  if (step === undefined) return none;
+  countNode(step.name, asking);
+  if (more.length === 0)
+    return comparedCriterion(type, step.name, filter.comparison, filter.value, asking.settings);
+  const next = joined(asking, step.name);
+  return through(type, step.name, step.name, target => {
+    const node = comparedOn(target, filter, more, next);
+    return step.filter === undefined ? node : and(filtered(target, step.filter, next), node);
+  });
+}
+
 /** `subject:Patient.name`, `patient.name`, `subject.organization.name`. */
 function chain(type: string, name: string, dot: number, values: readonly string[], asking: Asking): Node {
-  const [code = '', only, ...more] = name.slice(0, dot).split(':');
   const rest = name.slice(dot + 1);
+  return through(type, name.slice(0, dot), name, target => criterionOf(target, rest, values, asking));
+}
+
+/** What is asked of the resources that a reference leads to; `step` is `subject` or `subject:Patient`. */
+function through(type: string, step: string, name: string, nodeOf: (target: string) => Node): Node {
+  const [code = '', only, ...more] = step.split(':');
   const parameter = referenceNamed(type, code, name);
   if (more.length > 0 || (only !== undefined && !parameter.targets.includes(only))) {
     const named = quoted([only, ...more].join(':'));
@@ -101,12 +150,12 @@ function chain(type: string, name: string, dot: number, values: readonly string[
       `${quoted(name)}: ${code} leads to ${someOf(parameter.targets)}, not to ${named}.`,
     );
   }
-  if (only !== undefined) return links(type, parameter, [only], criterionOf(only, rest, values, asking));
+  if (only !== undefined) return links(type, parameter, [only], nodeOf(only));
   const nodes = new Map<string, Node>();
   let refusal: FhirError | undefined;
   for (const target of parameter.targets) {
     try {
-      nodes.set(target, criterionOf(target, rest, values, asking));
+      nodes.set(target, nodeOf(target));
     } catch (error) {
       // Of the possible targets those count that know the parameter and understand the value.
       if (!(error instanceof FhirError) || error.code !== 'invalid-search') throw error;

@@ -16,6 +16,7 @@ import {
   quoted,
   type Alternatives,
   type Asked,
+  type Comparison,
   type ParseSettings,
 } from './types/search-type.js';
 
@@ -37,6 +38,47 @@ export function plainCriterion(
   );
   return modifier === 'not' || modifier === 'not-in' ? not(node) : node;
 }
+
+/** `_filter`'s `code comparison value` on one type. @throws UnknownParameter, FhirError `invalid-search` */
+export function comparedCriterion(
+  type: string,
+  code: string,
+  comparison: Comparison,
+  value: string,
+  settings: ParseSettings,
+): Node {
+  const parameter = parameterNamed(type, code);
+  if (comparison === 'pr') return not(missing(type, parameter, `${code} pr`, [value]));
+  const own = searchTypes[parameter.type]?.comparisons ?? ['eq'];
+  const accepted = code === '_id' ? ['eq'] : own;
+  const negated = accepted.includes(comparison) ? undefined : negations[comparison];
+  const asked = negated ?? comparison;
+  if (!accepted.includes(asked)) {
+    const all = [
+      ...accepted,
+      ...Object.entries(negations).flatMap(([no, yes]) => (accepted.includes(yes) ? no : [])),
+    ];
+    throw new FhirError(
+      'invalid-search',
+      `"${comparison}" is not for ${parameter.type} parameters such as "${code}"; accepted: ${[...new Set(all)].join(', ')}, pr.`,
+    );
+  }
+  const node =
+    code === '_id'
+      ? idIsOneOf(code, undefined, [value])
+      : answered(answeredBy(type, code), parameter, {
+          name: code,
+          modifier: undefined,
+          comparison: asked,
+          value,
+          settings,
+        });
+  if (negated === undefined) return node;
+  return comparison === 'ni' ? not(node) : and(not(missing(type, parameter, code, ['true'])), not(node));
+}
+
+/** Comparisons of texts and codes that are answered by what they negate. */
+const negations: Readonly<Partial<Record<Comparison, Comparison>>> = { ne: 'eq', ni: 'in' };
 
 /** Disjunction in which leaves of one parameter become as few as possible: a list of codes is one leaf. */
 function either(nodes: readonly Node[]): Node {
@@ -94,6 +136,8 @@ const typeModifiers = (parameter: Parameter): readonly string[] => {
 interface Question {
   readonly name: string;
   readonly modifier: string | undefined;
+  /** Of `_filter`. */
+  readonly comparison?: Comparison;
   readonly value: string;
   readonly settings: ParseSettings;
 }
@@ -109,16 +153,18 @@ function answered(answers: Answers, parameter: Parameter, question: Question): N
     bindings: [],
   };
   const values = componentValues(question.value, parameter, asked);
+  const { comparison: _only, ...plain } = question; // `eq`: a composite's components are asked as in its parameter
   return and(
     ...answers.each.map((each, i) => {
       const whole = 'any' in each ? each.any[0]!.parameter : parameter;
       const { elementTypes, bindings } = askedOf(parameter, i, asked);
-      return answered(each, { ...whole, elementTypes, bindings }, { ...question, value: values[i]! });
+      return answered(each, { ...whole, elementTypes, bindings }, { ...plain, value: values[i]! });
     }),
   );
 }
 
-function askRows(answer: Answer, parameter: Parameter, { name, modifier, value, settings }: Question): Node {
+function askRows(answer: Answer, parameter: Parameter, question: Question): Node {
+  const { name, modifier, comparison, value, settings } = question;
   const rows = answer.parameter;
   const asked: Asked = {
     param: rows.code,
@@ -131,9 +177,12 @@ function askRows(answer: Answer, parameter: Parameter, { name, modifier, value, 
   if (rows.type === 'composite') return compositeNode(value, rows, asked, settings);
   const type = searchTypes[rows.type]!;
   if (modifier !== undefined) return type.modified!(modifier, value, asked, settings);
-  const converted = type.converted?.(value, asked);
+  if (comparison !== undefined && type.compared !== undefined)
+    return type.compared(comparison, value, asked, settings);
+  const prefixed = (comparison ?? '') + value;
+  const converted = type.converted?.(prefixed, asked);
   if (converted !== undefined) return anyOf(rows.kind, `${rows.code}:ucum`, converted);
-  return anyOf(rows.kind, rows.code, type.alternatives(value, asked, settings));
+  return anyOf(rows.kind, rows.code, type.alternatives(prefixed, asked, settings));
 }
 
 function idIsOneOf(name: string, modifier: string | undefined, values: readonly string[]): Node {

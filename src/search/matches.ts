@@ -152,6 +152,8 @@ function conditionHolds(condition: Condition, value: string | number): boolean {
       return condition.values.includes(value as string);
     case 'prefix':
       return (value as string).startsWith(condition.value);
+    case 'suffix':
+      return (value as string).endsWith(condition.value);
     case 'contains':
       return (value as string).includes(condition.value);
     case 'range':

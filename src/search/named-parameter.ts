@@ -28,7 +28,7 @@ export function parameterNamed(type: string, code: string): Parameter {
 }
 
 /** In the specification, but not here yet. */
-const unsupported = new Set(['_text', '_content', '_query', '_filter']);
+const unsupported = new Set(['_text', '_content', '_query']);
 
 /** @throws FhirError where the parameter is no reference to resources of this server */
 export function referenceNamed(type: string, code: string, name: string): Parameter {

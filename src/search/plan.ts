@@ -7,6 +7,7 @@ export type Condition =
   | { readonly column: string; readonly is: 'eq'; readonly value: string }
   | { readonly column: string; readonly is: 'in'; readonly values: readonly string[] }
   | { readonly column: string; readonly is: 'prefix'; readonly value: string }
+  | { readonly column: string; readonly is: 'suffix'; readonly value: string }
   | { readonly column: string; readonly is: 'contains'; readonly value: string }
   | {
       readonly column: string;

@@ -5,6 +5,8 @@ import { isObject, type Json } from '../../fhir/json.js';
 import { openHigh, openLow } from '../rows.js';
 import { instantOf, utc } from '../zone.js';
 import {
+  anyOf,
+  leaf,
   prefixOf,
   refuse,
   unescape,
@@ -164,6 +166,18 @@ export const dateType: SearchType = {
   kind: 'date',
   index: { date: point, dateTime: point, instant: point, Period: period, Timing: timing },
   modifiers: [],
+  comparisons: ['eq', 'ne', 'gt', 'lt', 'ge', 'le', 'ap', 'sa', 'eb', 'po'],
+  compared(comparison, value, asked, settings) {
+    if (comparison !== 'po')
+      return anyOf('date', asked.param, alternatives(comparison + value, asked, settings));
+    const q =
+      rangeOf(plusForSpace(unescape(value)), settings.zone) ??
+      refuse(asked, value, `expected ${dateType.form}`);
+    return leaf('date', asked.param, [
+      { column: 'lo', is: 'range', le: q.hi },
+      { column: 'hi', is: 'range', ge: q.lo },
+    ]);
+  },
   form: '[prefix]YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm[:ss[.sss]][Z|+hh:mm], prefix one of eq ne gt lt ge le sa eb ap',
   alternatives,
 };

@@ -20,6 +20,7 @@ export const numberType: SearchType = {
   kind: 'number',
   index: { decimal: plain, integer: plain, positiveInt: plain, unsignedInt: plain, Range: rangeRows },
   modifiers: [],
+  comparisons: ['eq', 'ne', 'gt', 'lt', 'ge', 'le', 'ap', 'sa', 'eb'],
   form: '[prefix]number such as 5, 5.40 or 1e2, prefix one of eq ne gt lt ge le sa eb ap',
   alternatives(value: string, asked: Asked): Alternatives {
     return numberAlternatives(unescape(value)) ?? refuse(asked, value, `expected ${numberType.form}`);

@@ -140,6 +140,7 @@ export const quantityType: SearchType = {
     SampledData: sampledData,
   },
   modifiers: [],
+  comparisons: ['eq', 'ne', 'gt', 'lt', 'ge', 'le', 'ap', 'sa', 'eb'],
   form: '[prefix]number, [prefix]number|system|code or [prefix]number||unit, prefix one of eq ne gt lt ge le sa eb ap',
   alternatives(value: string, asked: Asked): Alternatives {
     const { ranges, system, code } = parts(value, asked);

@@ -107,6 +107,9 @@ export const referenceType: SearchType = {
   index: { Reference: reference, canonical, uri: canonical, url: canonical },
   modifiers: ['identifier', 'text', '[type]'],
   form: 'id, Type/id or an absolute URL',
+  comparisons: ['eq', 're'],
+  compared: (_comparison, value, asked, settings) =>
+    anyOf('reference', asked.param, referenceType.alternatives(value, asked, settings)),
   alternatives: (value, asked, settings) => alternatives(value, asked, settings.bases, asked.targets),
   /** `modifier` is `identifier`, `text` or one of the target types. */
   modified(modifier, value, asked, settings) {

@@ -51,6 +51,12 @@ export interface ParseSettings {
   readonly now: number;
 }
 
+/** What `_filter` may ask of a parameter. https://hl7.org/fhir/R4/search_filter.html */
+export const comparisons = [
+  'eq', 'ne', 'co', 'sw', 'ew', 'gt', 'lt', 'ge', 'le', 'ap', 'sa', 'eb', 'pr', 'po', 'ss', 'sb', 'in', 'ni', 're',
+] as const; // prettier-ignore
+export type Comparison = (typeof comparisons)[number];
+
 export interface SearchType {
   readonly kind: RowKind;
   /** By the FHIR type of the element. */
@@ -61,11 +67,18 @@ export interface SearchType {
   readonly form: string;
   /** Conditions for one value (still escaped), without modifier. */
   alternatives(value: string, asked: Asked, settings: ParseSettings): Alternatives;
+  /** The comparisons of `_filter` that it understands, besides `pr`, and besides `ne` and `ni` where these negate. */
+  readonly comparisons: readonly Comparison[];
+  /** The criterion for a comparison of the list. Absent: the comparison is the prefix of that name. */
+  compared?(comparison: Comparison, value: string, asked: Asked, settings: ParseSettings): Node;
   /** Conditions on the rows of `<param>:ucum` instead, where the value has a unit that can be converted. */
   converted?(value: string, asked: Asked): Alternatives | undefined;
   /** The criterion for a modifier of the list; `value` is one of the comma-separated values, still escaped. */
   modified?(modifier: string, value: string, asked: Asked, settings: ParseSettings): Node;
 }
+
+/** How texts are compared, on a column of text. */
+export const textIs = { co: 'contains', sw: 'prefix', ew: 'suffix' } as const;
 
 export const leaf = (kind: RowKind, param: string, where: readonly Condition[] = []): Leaf => ({
   op: 'row',

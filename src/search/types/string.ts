@@ -2,7 +2,16 @@
 import { isObject, type Json } from '../../fhir/json.js';
 import { fold } from '../fold.js';
 import type { Condition } from '../plan.js';
-import { equal, leaf, refuse, unescape, type Indexer, type SearchType, type Sink } from './search-type.js';
+import {
+  equal,
+  leaf,
+  refuse,
+  textIs,
+  unescape,
+  type Indexer,
+  type SearchType,
+  type Sink,
+} from './search-type.js';
 
 const add = (value: Json | undefined, sink: Sink): void => {
   if (typeof value === 'string' && value.trim() !== '')
@@ -35,6 +44,13 @@ export const stringType: SearchType = {
   },
   modifiers: ['exact', 'contains', 'text'],
   form: 'text',
+  comparisons: ['eq', 'co', 'sw', 'ew'],
+  compared(comparison, value, asked) {
+    const part = fold(unescape(value));
+    if (part === '') return refuse(asked, value, 'expected some text');
+    const is = textIs[comparison as keyof typeof textIs] ?? 'eq';
+    return leaf('string', asked.param, [{ column: 'value', is, value: part }]);
+  },
   alternatives: value => [[starting(value)]],
   modified(modifier, value, asked) {
     if (modifier === 'exact') return leaf('string', asked.param, [equal('exact', unescape(value))]);

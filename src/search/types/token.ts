@@ -11,6 +11,7 @@ import {
   leaf,
   refuse,
   split,
+  textIs,
   unescape,
   type Alternatives,
   type Asked,
@@ -138,6 +139,25 @@ export const tokenType: SearchType = {
   },
   modifiers: ['not', 'text', 'in', 'not-in', 'above', 'below', 'of-type'],
   form: 'code, system|code, |code or system|',
+  comparisons: ['eq', 'co', 'sw', 'ew', 'ss', 'sb', 'in'],
+  compared(comparison, value, asked, settings) {
+    switch (comparison) {
+      case 'co':
+      case 'sw':
+      case 'ew':
+        return leaf('token', asked.param, [
+          { column: 'code', is: textIs[comparison], value: unescape(value) },
+        ]);
+      case 'ss': // the value subsumes what is there: what is there lies below the value
+        return anyOf('token', asked.param, related('below', value, asked));
+      case 'sb':
+        return anyOf('token', asked.param, related('above', value, asked));
+      case 'in':
+        return anyOf('token', asked.param, inValueSet(value, asked, settings.bases));
+      default:
+        return anyOf('token', asked.param, tokenType.alternatives(value, asked, settings));
+    }
+  },
   alternatives,
   modified(modifier, value, asked, settings) {
     switch (modifier) {

@@ -1,6 +1,6 @@
 // Uri parameters: exact and case-sensitive, as RFC 3986 identifiers are. https://hl7.org/fhir/R4/search.html#uri
 import { isObject } from '../../fhir/json.js';
-import { equal, leaf, refuse, unescape, type Indexer, type SearchType } from './search-type.js';
+import { equal, leaf, refuse, textIs, unescape, type Indexer, type SearchType } from './search-type.js';
 
 const uri: Indexer = (value, sink) => {
   if (typeof value === 'string' && value !== '') sink.add({ kind: 'uri', value });
@@ -31,6 +31,11 @@ export const uriType: SearchType = {
   index: { uri, url: uri, oid: uri, uuid: uri, canonical, id: uri, Reference: reference },
   modifiers: ['below', 'above'],
   form: 'a URI',
+  comparisons: ['eq', 'co', 'sw', 'ew'],
+  compared(comparison, value, asked) {
+    const is = textIs[comparison as keyof typeof textIs] ?? 'eq';
+    return leaf('uri', asked.param, [{ column: 'value', is, value: unescape(value) }]);
+  },
   alternatives: value => [[equal('value', unescape(value))]],
   modified(modifier, value, asked) {
     const url = unescape(value);

@@ -25,6 +25,8 @@ export function holds(condition: Condition, text: string): boolean {
       return condition.values.includes(text);
     case 'prefix':
       return text.startsWith(condition.value);
+    case 'suffix':
+      return text.endsWith(condition.value);
     case 'contains':
       return text.includes(condition.value);
     case 'range':
@@ -77,6 +79,8 @@ function onColumn(condition: Condition): unknown {
       return { $in: condition.values };
     case 'prefix':
       return { $regex: `^${quoted(condition.value)}` };
+    case 'suffix':
+      return { $regex: `${quoted(condition.value)}\\z` }; // `$` would match before a line feed too
     case 'contains':
       return { $regex: quoted(condition.value) };
     case 'range': {
@@ -153,6 +157,8 @@ function columnPattern(condition: Condition): string {
       return `(?:${condition.values.map(value => quoted(keySafe(value))).join('|')})`;
     case 'prefix':
       return quoted(keySafe(condition.value)) + anything;
+    case 'suffix':
+      return anything + quoted(keySafe(condition.value));
     case 'contains':
       return anything + quoted(keySafe(condition.value)) + anything;
     case 'range':

@@ -28,6 +28,10 @@ export function textCondition(column: string, condition: Condition): Fragment {
         ? { sql: `${column} >= ?`, args: [condition.value] }
         : { sql: `(${column} >= ? AND ${column} < ?)`, args: [condition.value, end] };
     }
+    case 'suffix':
+      return condition.value === ''
+        ? yes
+        : { sql: `substr(${column}, -length(?)) = ?`, args: [condition.value, condition.value] };
     case 'contains':
       return condition.value === '' ? yes : { sql: `instr(${column}, ?) > 0`, args: [condition.value] };
     case 'range':
@@ -45,6 +49,8 @@ export function holdsText(condition: Condition): (text: string) => boolean {
     }
     case 'prefix':
       return text => text.startsWith(condition.value);
+    case 'suffix':
+      return text => text.endsWith(condition.value);
     case 'contains':
       return text => text.includes(condition.value);
     case 'range':
