@@ -12,14 +12,28 @@ import type { Result } from './prepare.js';
 
 export const fhirJson = 'application/fhir+json; charset=utf-8';
 
-export type Return = 'minimal' | 'representation' | 'OperationOutcome';
+const returns = ['minimal', 'representation', 'OperationOutcome'] as const;
+export type Return = (typeof returns)[number];
+
+/** What the Prefer header says about `name`, lower-case; RFC 7240 leaves quotes and spaces to the client. */
+export function preference(request: FhirRequest, name: 'return' | 'handling'): string | undefined {
+  const prefer = request.headers['prefer'];
+  if (prefer === undefined) return undefined;
+  for (const each of prefer.split(/[,;]/)) {
+    const [key, value = ''] = each.split('=');
+    if (key!.trim().toLowerCase() === name)
+      return value
+        .trim()
+        .replace(/^"(.*)"$/, '$1')
+        .toLowerCase();
+  }
+  return undefined;
+}
 
 /** The `return` preference of the request, if it states one of the three. https://hl7.org/fhir/R4/http.html#ops */
 export function preferredReturn(request: FhirRequest): Return | undefined {
-  const found = /(?:^|[;,\s])return="?(minimal|representation|OperationOutcome)"?/i
-    .exec(request.headers['prefer'] ?? '')?.[1]
-    ?.toLowerCase();
-  return found === 'operationoutcome' ? 'OperationOutcome' : (found as Return | undefined);
+  const found = preference(request, 'return');
+  return returns.find(one => one.toLowerCase() === found);
 }
 
 export const etag = (version: number): string => `W/"${version}"`;

@@ -71,16 +71,18 @@ function scopeOf(context: Context): { scope: HistoryScope; params: [string, stri
         count = Math.min(Number(value), settings.maxCount);
         break;
       case '_since': {
+        // An unescaped + of the zone arrives as a space.
+        const text = value.replace(' ', '+');
         if (
-          !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(value) ||
-          Number.isNaN(Date.parse(value))
+          !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(text) ||
+          Number.isNaN(Date.parse(text))
         ) {
           throw new FhirError(
             'invalid-search',
             `_since is an instant like 2027-01-04T10:00:00Z, not "${value}".`,
           );
         }
-        since = Date.parse(value);
+        since = Date.parse(text);
         break;
       }
       case '_at': {

@@ -11,7 +11,7 @@ import { openCursor, sealCursor } from '../search/page.js';
 import { parseSearch, type SearchRequest } from '../search/parse.js';
 import { all, and, type Position, type SearchPlan } from '../search/plan.js';
 import type { Page, Version } from '../storage/store.js';
-import { sendBytes } from './answer.js';
+import { preference, sendBytes } from './answer.js';
 import { bundleBytes, type Entry } from './bundle.js';
 import type { Context, Handler } from './context.js';
 import { resourceIn } from './prepare.js';
@@ -28,7 +28,7 @@ export const searchType: Handler = async context => {
     ...(among === undefined ? {} : { among }),
     params,
     bases: settings.bases,
-    handling: /(?:^|[;,\s])handling=lenient/.test(request.headers['prefer'] ?? '') ? 'lenient' : 'strict',
+    handling: preference(request, 'handling') === 'lenient' ? 'lenient' : 'strict',
     zone: settings.zone,
     defaultCount: settings.defaultCount,
     maxCount: settings.maxCount,

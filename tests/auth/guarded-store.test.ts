@@ -113,6 +113,9 @@ onEveryStore('a grant of one patient', { expunge: true, conditionalDelete: 'mult
           parameter: [{ name: 'expungeEverything', valueBoolean: true }],
         }),
     ],
+    ['search in its compartment', (send, id) => send('GET', `Patient/${id}/Observation`)],
+    ['search of all its compartment', (send, id) => send('GET', `Patient/${id}/*`)],
+    ['$everything', (send, id) => send('GET', `Patient/${id}/$everything`)],
     ['conditional update', (send, id) => send('PUT', `Patient?_id=${id}`, put(id))],
     ['conditional patch', (send, id) => send('PATCH', `Patient?_id=${id}`, addActive, jsonPatch)],
     ['conditional delete', (send, id) => send('DELETE', `Patient?_id=${id}`)],
@@ -180,6 +183,14 @@ onEveryStore('a grant of one patient', { expunge: true, conditionalDelete: 'mult
       'org',
       'mine',
     ]);
+  });
+
+  it('gathers nothing that is hidden', async () => {
+    const gathered = async (url: string) => idsIn(await mine('GET', url)).sort();
+    expect(await gathered('Patient/mine/Observation')).toEqual(['om']);
+    expect(await gathered('Patient/mine/*')).toEqual(['mine', 'om']);
+    expect(await gathered('Patient/mine/$everything')).toEqual(['mine', 'om', 'org']);
+    expect(await gathered('Patient/$everything')).toEqual(['mine', 'om', 'org']);
   });
 
   it('has a history without the hidden', async () => {

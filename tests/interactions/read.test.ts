@@ -85,6 +85,9 @@ onEveryStore('history', {}, tsela => {
       `Patient/h1/_history?_since=${encodeURIComponent(second.body['meta'].lastUpdated)}`,
     );
     expect(since.body['total']).toBe(2);
+    expect(
+      (await tsela().send('GET', 'Patient/h1/_history?_since=2000-01-01T02:00:00+02:00')).body['total'],
+    ).toBe(3);
     const at = await tsela().send(
       'GET',
       `Patient/h1/_history?_at=${encodeURIComponent(second.body['meta'].lastUpdated)}`,
@@ -150,7 +153,7 @@ onEveryStore('search', {}, tsela => {
     expect(refused.status).toBe(400);
     expect(refused.text).toContain('birthdate');
     const lenient = await tsela().send('GET', 'Patient?brithdate=1950-01-01', undefined, {
-      prefer: 'handling=lenient',
+      prefer: 'respond-async, Handling="Lenient"; return=minimal',
     });
     expect(lenient.status).toBe(200);
     expect(lenient.body['entry'].at(-1).search.mode).toBe('outcome');
