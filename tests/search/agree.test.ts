@@ -28,14 +28,16 @@ const people = ['p0', 'p1', 'p2', 'p3', 'p4'];
 const name = fc.constantFrom(...names);
 const token = fc
   .record({ system: fc.constantFrom(...systems), code: fc.constantFrom(...codes) })
-  .map(({ system, code }) => (system === '' ? { code } : { system, code }));
+  .map(({ system, code }) => ({ ...(system === '' ? {} : { system }), code, display: `Code ${code}` }));
 const date = fc.constantFrom(...dates);
 const patient = fc.record(
   {
     name: few(fc.record({ family: name, given: few(name) }, { requiredKeys: [] })),
     gender: fc.constantFrom('male', 'female'),
     birthDate: date.map(text => text.slice(0, 10)),
-    identifier: few(token.map(({ code, ...rest }) => ({ ...rest, value: code }))),
+    identifier: few(
+      token.map(({ code, display, ...rest }) => ({ ...rest, value: code, type: { text: display } })),
+    ),
     generalPractitioner: few(fc.constantFrom(...people).map(id => ({ reference: `Organization/${id}` }))),
     active: fc.boolean(),
   },
@@ -46,6 +48,8 @@ const quantity = fc.constantFrom(...numbers.slice(0, 8)).chain(value =>
     {
       value: fc.constant(Number(value)),
       unit: fc.constantFrom('mg', 'g'),
+      system: fc.constantFrom('http://unitsofmeasure.org', 'http://s.org/1'),
+      code: fc.constantFrom('mg', 'g', 'cg', 'mL'),
       comparator: fc.constantFrom('<', '>='),
     },
     { requiredKeys: ['value'] },
@@ -95,12 +99,31 @@ const tokenText = fc.oneof(
 const nameText = fc.constantFrom(...names, 'a', 'b', 'o', 'ann', 'ωm').map(escaped);
 const dateText = prefixed(date.map(escaped));
 const quantityText = fc
-  .tuple(prefixed(fc.constantFrom(...numbers)), fc.constantFrom('', '||mg', '||g'))
+  .tuple(
+    prefixed(fc.constantFrom(...numbers)),
+    fc.constantFrom('', '||mg', '||g', '|http://unitsofmeasure.org|g', '|http://unitsofmeasure.org|cg'),
+  )
   .map(parts => parts.join(''));
 const is = (code: string, value: fc.Arbitrary<string>): fc.Arbitrary<string> =>
   value.map(text => `${code}=${text}`);
 const missing = (...params: readonly string[]): fc.Arbitrary<string> =>
   fc.tuple(fc.constantFrom(...params), fc.boolean()).map(([param, value]) => `${param}:missing=${value}`);
+
+/** Comparisons of text, negated and joined. */
+function filter(...of: readonly (readonly [string, fc.Arbitrary<string>])[]): fc.Arbitrary<string> {
+  const comparison = fc.oneof(
+    ...of.map(([param, value]) =>
+      fc
+        .tuple(fc.constantFrom('eq', 'ne', 'co', 'sw', 'ew'), value)
+        .map(([is, text]) => `${param} ${is} %22${text}%22`),
+    ),
+  );
+  return fc
+    .tuple(fc.boolean(), comparison, fc.constantFrom('and', 'or'), comparison)
+    .map(([negated, left, by, right]) =>
+      negated ? `not (${left} ${by} ${right})` : `${left} ${by} ${right}`,
+    );
+}
 
 const ofPatient = fc.oneof(
   is('name', list(nameText)),
@@ -111,6 +134,16 @@ const ofPatient = fc.oneof(
   is('birthdate', list(dateText)),
   is('identifier', list(tokenText)),
   is('identifier:not', list(tokenText)),
+  is('identifier:text', fc.constantFrom('code a', 'code', 'b')),
+  is('name:text', nameText),
+  is('gender:in', fc.constantFrom('ValueSet/administrative-gender', 'ValueSet/marital-status')),
+  is(
+    '_filter',
+    filter(
+      ['family', fc.oneof(nameText, fc.constant('e'))],
+      ['identifier', fc.constantFrom(...codes.slice(0, 4))],
+    ),
+  ),
   is('active', fc.constantFrom('true', 'false')),
   is('_id', list(fc.constantFrom(...people))),
   missing('name', 'gender', 'birthdate', 'identifier', 'general-practitioner'),
@@ -122,6 +155,8 @@ const ofPatient = fc.oneof(
 const ofObservation = fc.oneof(
   is('code', list(tokenText)),
   is('code:not', list(tokenText)),
+  is('code:text', fc.constantFrom('code a', 'code', 'b')),
+  is('_filter', filter(['patient.given', nameText], ['code', fc.constantFrom(...codes.slice(0, 4))])),
   is('combo-code', list(tokenText)),
   is('patient', list(fc.constantFrom(...people))),
   is('date', list(dateText)),
