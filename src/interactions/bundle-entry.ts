@@ -4,11 +4,14 @@ import { STATUS_CODES } from 'node:http';
 import { FhirError } from '../errors.js';
 import { instant } from '../fhir/ids.js';
 import { isObject, parseJson, writeJson, type Json, type JsonObject } from '../fhir/json.js';
+import { operationOutcome } from '../fhir/outcome.js';
 import { decodePercent, queryOf } from '../fhir/query.js';
-import type { Resource } from '../fhir/resource.js';
+import { refKey, type Resource } from '../fhir/resource.js';
+import { etag, issuesOf, locationOf, preferredReturn } from './answer.js';
 import type { Entry } from './bundle.js';
 import type { Context } from './context.js';
 import type { FhirRequest, FhirResponse } from './exchange.js';
+import type { Result } from './prepare.js';
 
 export interface EntryRequest {
   readonly index: number;
@@ -150,6 +153,28 @@ export function responseEntry(entry: EntryRequest, response: FhirResponse): Entr
 
 const isOperationOutcome = (content: Uint8Array | string): boolean =>
   /^\{\s*"resourceType":\s*"OperationOutcome"/.test(Buffer.from(content.slice(0, 80)).toString());
+
+/** The response entry for what became of a write; the resource only where Prefer asks for it and the grant may read it. */
+export function resultEntry({ request, grant }: Context, result: Result): Entry {
+  const { status, version } = result;
+  const preferred = preferredReturn(request);
+  const there = version?.body === undefined ? undefined : version;
+  const shown =
+    there !== undefined && preferred === 'representation' && grant.permits('read', there.ref.type);
+  const told = result.issues !== undefined || preferred === 'OperationOutcome';
+  return {
+    ...(there === undefined ? {} : { fullUrl: `${request.base}/${refKey(there.ref)}` }),
+    ...(shown ? { resource: Buffer.from(there.body!).toString() } : {}),
+    response: {
+      status: statusText(status),
+      ...(there === undefined ? {} : { location: locationOf(request.base, there) }),
+      ...(version === undefined
+        ? {}
+        : { etag: etag(version.version), lastModified: instant(version.lastUpdated) }),
+      ...(told ? { outcome: operationOutcome(issuesOf(result)) } : {}),
+    },
+  };
+}
 
 /** The failure with `Bundle.entry[index]` in front of what it names. */
 export function atEntry(error: unknown, index: number): unknown {

@@ -1,21 +1,19 @@
 // transaction: all entries or none, in one commit. Identities are settled first (new ids, criteria), then references
 // are rewritten to them, then every entry is judged by the same `prepare` as alone; DELETE, POST, PUT and PATCH, GET.
 // https://hl7.org/fhir/R4/http.html#trules
-import { instant } from '../fhir/ids.js';
 import type { Pause } from '../fhir/in-turns.js';
-import { isObject, parseJson, writeJson, type Json, type JsonObject } from '../fhir/json.js';
-import { operationOutcome } from '../fhir/outcome.js';
+import type { JsonObject } from '../fhir/json.js';
 import { refKey, type Resource } from '../fhir/resource.js';
 import type { Version } from '../storage/store.js';
-import { etag, issuesOf, locationOf, preferredReturn, sendBytes } from './answer.js';
+import { sendBytes } from './answer.js';
 import { bundleBytes, type Entry } from './bundle.js';
 import {
   atEntry,
   entryRequest,
   isRead,
   responseEntry,
+  resultEntry,
   standalone,
-  statusText,
   type EntryRequest,
 } from './bundle-entry.js';
 import { commit } from './commit.js';
@@ -23,11 +21,12 @@ import type { Context } from './context.js';
 import { prepareCreate } from './create.js';
 import { prepareConditionalDelete, prepareDelete } from './delete.js';
 import type { FhirResponse } from './exchange.js';
-import { judgeBy, type Judge } from './judge.js';
+import type { Judge } from './judge.js';
 import { prepareConditionalPatch, preparePatch } from './patch.js';
-import type { Prepared, Result } from './prepare.js';
+import type { Prepared } from './prepare.js';
 import { once, type MakeReceipt } from './receipt.js';
 import { identify, type Identity } from './transaction-identity.js';
+import { ReadFailed, tryReads } from './transaction-reads.js';
 import { entryReferences, placesOf, type EntryReferences } from './transaction-references.js';
 import { inOrder, stepOf, type Step } from './transaction-step.js';
 import { checkSameId, prepareConditionalUpdate, prepareUpdate } from './update.js';
@@ -74,7 +73,7 @@ async function write(
   inOrder(steps);
   const answers = (prepared: readonly Prepared[]): Written => {
     const byPosition = new Array<Entry | null>(entries.length).fill(null);
-    steps.forEach((step, i) => (byPosition[step.entry.index] = entryOf(context, prepared[i]!.result)));
+    steps.forEach((step, i) => (byPosition[step.entry.index] = resultEntry(context, prepared[i]!.result)));
     return byPosition;
   };
   const prepared = await commit(
@@ -86,39 +85,6 @@ async function write(
   return answers(prepared);
 }
 
-/** A read that fails makes the transaction fail as the specification wants, with the read's response. */
-class ReadFailed extends Error {
-  constructor(readonly response: FhirResponse) {
-    super('a read of the transaction failed');
-  }
-}
-
-/**
- * Tries the reads. They are answered after the commit, when it is too late to refuse; what the transaction itself puts
- * there is taken to be readable then.
- * @throws ReadFailed for the first that fails
- */
-async function tryReads(context: Context, entries: readonly EntryRequest[]): Promise<void> {
-  const written = new Set(entries.filter(entry => entry.method === 'PUT').map(entry => entry.path.join('/')));
-  for (const entry of entries) {
-    if (!isRead(entry) || written.has(entry.path.join('/'))) continue;
-    const response = await context.dispatch(standalone(context, entry));
-    if (response.status >= 400)
-      throw new ReadFailed({ ...response, body: writeJson(locatedOutcome(response.body, entry.index)) });
-  }
-}
-
-function locatedOutcome(body: FhirResponse['body'], index: number): Json {
-  const outcome = body === undefined ? operationOutcome([]) : parseJson(body);
-  if (!isObject(outcome) || !Array.isArray(outcome['issue'])) return outcome;
-  return {
-    ...outcome,
-    issue: outcome['issue'].map(issue =>
-      isObject(issue) ? { ...issue, expression: [`Bundle.entry[${index}]`] } : issue,
-    ),
-  };
-}
-
 /** One attempt: settles identities, rewrites references, judges each step. The result is in the order of `steps`. */
 async function judgeAll(
   context: Context,
@@ -127,9 +93,12 @@ async function judgeAll(
 ): Promise<readonly Prepared[]> {
   const { identities, judge } = await identify(context, steps, pause);
   const references = entryReferences(context, judge, placesOf(steps, identities));
-  const stored = judgeBy(context.store);
   const made = new Map<string, Version>();
-  const read: Judge['read'] = async ref => made.get(refKey(ref)) ?? stored.read(ref);
+  const stored = await currentOf(context, steps, identities);
+  const read: Judge['read'] = async ref => {
+    const key = refKey(ref);
+    return made.get(key) ?? (stored.has(key) ? stored.get(key) : context.store.read(ref));
+  };
   const prepared: Prepared[] = [];
   for (const [i, step] of steps.entries()) {
     const identity = identities[i]!;
@@ -147,6 +116,25 @@ async function judgeAll(
     await pause();
   }
   return prepared;
+}
+
+/** So many reads are under way at once. */
+const readsAtOnce = 50;
+
+/** What the steps replace, read side by side; undefined where nothing is. */
+async function currentOf(
+  { store }: Context,
+  steps: readonly Step[],
+  identities: readonly Identity[],
+): Promise<ReadonlyMap<string, Version | undefined>> {
+  const refs = steps.flatMap(({ kind }, i) => (kind === 'create' ? [] : (identities[i]!.ref ?? [])));
+  const current = new Map<string, Version | undefined>();
+  for (let i = 0; i < refs.length; i += readsAtOnce) {
+    await Promise.all(
+      refs.slice(i, i + readsAtOnce).map(async ref => current.set(refKey(ref), await store.read(ref))),
+    );
+  }
+  return current;
 }
 
 async function judgeStep(
@@ -180,26 +168,4 @@ async function judgeStep(
         ? prepareDelete(context, judge, ref!, entry)
         : prepareConditionalDelete(context, judge, type, criteria, entry);
   }
-}
-
-/** The response entry for a step's result; the resource only where Prefer asks for it and the grant may read it. */
-function entryOf({ request, grant }: Context, result: Result): Entry {
-  const { status, version } = result;
-  const preferred = preferredReturn(request);
-  const there = version?.body === undefined ? undefined : version;
-  const shown =
-    there !== undefined && preferred === 'representation' && grant.permits('read', there.ref.type);
-  const told = result.issues !== undefined || preferred === 'OperationOutcome';
-  return {
-    ...(there === undefined ? {} : { fullUrl: `${request.base}/${refKey(there.ref)}` }),
-    ...(shown ? { resource: Buffer.from(there.body!).toString() } : {}),
-    response: {
-      status: statusText(status),
-      ...(there === undefined ? {} : { location: locationOf(request.base, there) }),
-      ...(version === undefined
-        ? {}
-        : { etag: etag(version.version), lastModified: instant(version.lastUpdated) }),
-      ...(told ? { outcome: operationOutcome(issuesOf(result)) } : {}),
-    },
-  };
 }
