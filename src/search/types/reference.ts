@@ -3,7 +3,8 @@
 // element, never by reading the target.
 import { isObject, type Json } from '../../fhir/json.js';
 import { idPattern } from '../../fhir/resource.js';
-import { addIdentifier, addText, textStarts, tokenConditions } from './token.js';
+import { addText, textStarts } from './text.js';
+import { addIdentifier, tokenConditions } from './token.js';
 import {
   anyOf,
   equal,

@@ -2,9 +2,9 @@
 // Surprising: always case-sensitive, although the specification leaves it to the code system. A conditional create
 // finds "the same" resource by token, and must never take `abc` for `ABC`.
 import { isObject, type Json, type JsonObject } from '../../fhir/json.js';
-import { fold } from '../fold.js';
 import type { Condition, Node } from '../plan.js';
 import { inValueSet, related, systemsOf } from './coded.js';
+import { addText, textStarts } from './text.js';
 import {
   anyOf,
   equal,
@@ -23,20 +23,6 @@ import {
 const text = (of: JsonObject, name: string): string => {
   const value = of[name];
   return typeof value === 'string' ? value : '';
-};
-
-/** For `:text`. Only the folded text is asked for, so that the text as sent takes no room. */
-export function addText(value: Json | undefined, sink: Sink): void {
-  if (typeof value !== 'string' || value.trim() === '') return;
-  const folded = fold(value);
-  sink.addTo('text', { kind: 'string', value: folded, exact: folded });
-}
-
-/** What `:text` asks on tokens and references: a text that begins with the value. */
-export const textStarts = (value: string, asked: Asked): Node => {
-  const start = fold(unescape(value));
-  if (start === '') return refuse(asked, value, 'expected some text');
-  return leaf('string', `${asked.param}:text`, [{ column: 'value', is: 'prefix', value: start }]);
 };
 
 const primitive: Indexer = (value, sink) => {
