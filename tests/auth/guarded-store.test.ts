@@ -78,6 +78,8 @@ async function seed(send: Send): Promise<void> {
   await send('DELETE', 'Patient/buried');
   await put({ ...observation('Patient/mine'), id: 'om', identifier: identifier('om'), performer: [{ reference: 'Practitioner/dr' }, { reference: 'Patient/hidden' }] }); // prettier-ignore
   await put({ ...observation('Patient/hidden'), id: 'oh', identifier: identifier('oh') });
+  for (const [id, member] of [['secret', 'mine'], ['both', 'hidden']] as const)
+    await put({ resourceType: 'List', id, status: 'current', mode: 'working', entry: [{ item: { reference: `Patient/${member}` } }] }); // prettier-ignore
 }
 
 onEveryStore('a grant of one patient', { expunge: true, conditionalDelete: 'multiple' }, tsela => {
@@ -413,5 +415,47 @@ onEveryStore('permissions', {}, tsela => {
     expect(statuses).toEqual(['403', '403', '403', '200']);
     for (const entry of entries.slice(0, 3))
       expect((await reader('POST', '', bundle('transaction', entry))).status).toBe(403);
+  });
+});
+
+onEveryStore('a grant that follows references', {}, tsela => {
+  it('sees by what it may not see itself, and leads no client there', async () => {
+    const byDoctor = grant(type =>
+      type === 'Observation'
+        ? {
+            op: 'link',
+            param: 'subject',
+            types: ['Patient'],
+            node: refersTo('general-practitioner', 'Practitioner/dr'),
+          }
+        : { op: 'none' },
+    );
+    const patient = (id: string, doctor: string) =>
+      tsela().send('PUT', `Patient/${id}`, {
+        resourceType: 'Patient',
+        id,
+        birthDate: '1980-01-01',
+        generalPractitioner: [{ reference: `Practitioner/${doctor}` }],
+      });
+    await patient('p1', 'dr');
+    await patient('p2', 'other');
+    for (const [id, subject] of [
+      ['o1', 'p1'],
+      ['o2', 'p2'],
+    ] as const)
+      await tsela().send('PUT', `Observation/${id}`, { ...observation(`Patient/${subject}`), id });
+    const ours = tsela().as(byDoctor);
+    expect(idsIn(await ours('GET', 'Observation?_total=accurate'))).toEqual(['o1']);
+    expect(idsIn(await ours('GET', 'Observation/_history'))).toEqual(['o1']);
+    expect([
+      (await ours('GET', 'Observation/o1')).status,
+      (await ours('GET', 'Observation/o2')).status,
+    ]).toEqual([200, 404]);
+    expect(idsIn(await ours('GET', 'Observation?subject:Patient.birthdate=1980-01-01'))).toEqual([]);
+    expect((await ours('POST', 'Observation', observation('Patient/p1'))).status).toBe(201);
+    expect((await ours('POST', 'Observation', observation('Patient/p2'))).status).toBe(403);
+    await patient('p1', 'other');
+    expect((await ours('GET', 'Observation/o1')).status).toBe(404);
+    expect(idsIn(await ours('GET', 'Observation'))).toEqual([]);
   });
 });
