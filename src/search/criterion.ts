@@ -177,6 +177,7 @@ function askRows(answer: Answer, parameter: Parameter, question: Question): Node
   if (rows.type === 'composite') return compositeNode(value, rows, asked, settings);
   const type = searchTypes[rows.type]!;
   if (modifier !== undefined) return type.modified!(modifier, value, asked, settings);
+  if (type.node !== undefined) return type.node(value, asked);
   if (comparison !== undefined && type.compared !== undefined)
     return type.compared(comparison, value, asked, settings);
   const prefixed = (comparison ?? '') + value;

@@ -17,6 +17,8 @@ export interface IncludeStep {
   readonly through?: readonly Through[];
   /** Only targets of this type. */
   readonly target?: string;
+  /** Of what was included too, again and again until nothing is added. */
+  readonly iterate?: true;
 }
 
 export interface Through {
@@ -29,15 +31,17 @@ export interface Through {
 export function parseInclude(name: string, value: string, types: readonly string[]): IncludeStep {
   const [option = '', modifier] = name.split(':');
   const text = `${name}=${value}`;
-  if (modifier !== undefined) {
+  // `recurse` is what STU3 called it.
+  if (modifier !== undefined && modifier !== 'iterate' && modifier !== 'recurse') {
     throw new FhirError(
       'invalid-search',
-      `${name} is not supported yet: ${option} follows references of the resources found, not of those included.`,
+      `${quoted(name)} is not understood: the only modifier of ${option} is :iterate.`,
     );
   }
+  const iterate = modifier === undefined ? {} : ({ iterate: true } as const);
   const direction = option === '_include' ? 'include' : 'revinclude';
   const [source = '', code = '', target, ...more] = value.split(':');
-  if (value === '*' && direction === 'include') return { name: text, direction };
+  if (value === '*' && direction === 'include') return { name: text, direction, ...iterate };
   if (more.length > 0 || code === '') {
     throw new FhirError(
       'invalid-search',
@@ -46,7 +50,7 @@ export function parseInclude(name: string, value: string, types: readonly string
   }
   checkType(text, source);
   if (target !== undefined) checkType(text, target);
-  if (direction === 'include' && !types.includes(source)) {
+  if (direction === 'include' && modifier === undefined && !types.includes(source)) {
     throw new FhirError(
       'invalid-search',
       `${quoted(text)} follows references of ${source}, but this search finds ${types.join(', ')}.`,
@@ -58,7 +62,8 @@ export function parseInclude(name: string, value: string, types: readonly string
           one => one.type === 'reference' && !isCanonical(one.elementTypes),
         )
       : [referenceNamed(source, code, text)];
-  const reached = direction === 'include' ? (target === undefined ? undefined : [target]) : types;
+  const isOpen = direction === 'include' || modifier !== undefined; // what it leads to need not be a match
+  const reached = !isOpen ? types : target === undefined ? undefined : [target];
   if (
     code !== '*' &&
     reached !== undefined &&
@@ -75,7 +80,7 @@ export function parseInclude(name: string, value: string, types: readonly string
       ...(targets === undefined ? {} : { targets }),
     })),
   );
-  return { name: text, direction, source, through, ...(target === undefined ? {} : { target }) };
+  return { name: text, direction, source, through, ...(target === undefined ? {} : { target }), ...iterate };
 }
 
 function checkType(text: string, type: string): void {

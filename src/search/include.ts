@@ -30,6 +30,8 @@ export interface IncludeLimits {
 }
 
 const defaultMax = 5_000;
+/** Steps from a match to what is included; each asks the store again. */
+const mostRounds = 50;
 
 /**
  * What the steps add to the page's matches: each resource once, none that is a match itself.
@@ -43,28 +45,36 @@ export async function include<V extends Stored>(
 ): Promise<readonly V[]> {
   const found = new Map<string, V>();
   const matched = new Set(page.map(version => refKey(version.ref)));
-  const keep = (versions: readonly V[], step: IncludeStep): void => {
-    for (const version of versions) {
-      const key = refKey(version.ref);
-      if (!matched.has(key)) found.set(key, version);
-    }
-    if (found.size > max) throw tooMany(step, max);
-  };
   const links = linksOf(bases);
-  for (const step of steps) {
-    if (step.direction === 'include') {
-      const refs = referredTo(page, step, links).filter(
-        ref => !matched.has(refKey(ref)) && !found.has(refKey(ref)),
-      );
-      if (refs.length > max) throw tooMany(step, max);
-      if (refs.length > 0) keep(await store.readMany(refs), step);
-    } else {
-      for (let plan = referrersOf(page, step, max); plan !== undefined;) {
-        const { versions, next }: Awaited<ReturnType<typeof store.search>> = await store.search(plan);
-        keep(versions, step);
-        plan = next === undefined ? undefined : { ...plan, after: next };
+  let latest = page;
+  for (let round = 1; latest.length > 0; round++) {
+    const added: V[] = [];
+    const keep = (versions: readonly V[], step: IncludeStep): void => {
+      for (const version of versions) {
+        const key = refKey(version.ref);
+        if (matched.has(key) || found.has(key)) continue;
+        found.set(key, version);
+        added.push(version);
+        if (round > mostRounds) throw tooFar(step);
+      }
+      if (found.size > max) throw tooMany(step, max);
+    };
+    for (const step of round === 1 ? steps : steps.filter(one => one.iterate)) {
+      if (step.direction === 'include') {
+        const refs = referredTo(latest, step, links).filter(
+          ref => !matched.has(refKey(ref)) && !found.has(refKey(ref)),
+        );
+        if (refs.length > max) throw tooMany(step, max);
+        if (refs.length > 0) keep(await store.readMany(refs), step);
+      } else {
+        for (let plan = referrersOf(latest, step, max); plan !== undefined;) {
+          const { versions, next }: Awaited<ReturnType<typeof store.search>> = await store.search(plan);
+          keep(versions, step);
+          plan = next === undefined ? undefined : { ...plan, after: next };
+        }
       }
     }
+    latest = added;
   }
   return [...found.values()];
 }
@@ -73,6 +83,12 @@ const tooMany = (step: IncludeStep, max: number): FhirError =>
   new FhirError(
     'too-costly-search',
     `${step.name} would add more than ${max} resources; ask for fewer with _count, or search for them directly.`,
+  );
+
+const tooFar = (step: IncludeStep): FhirError =>
+  new FhirError(
+    'too-costly-search',
+    `${step.name} leads on after ${mostRounds} steps; search for what follows directly.`,
   );
 
 const localTarget = /^([A-Z][A-Za-z]+)\/([A-Za-z0-9\-.]{1,64})$/;

@@ -11,7 +11,7 @@ import type { Row } from './rows.js';
 import type { RowSettings } from './types/search-type.js';
 
 /** Raised by hand whenever the same resource and parameters give other rows than before. */
-const extractorVersion = 2;
+const extractorVersion = 3;
 
 /** `_id` and `_lastUpdated` are answered by the stores' own columns. */
 const unwritten = new Set(['_id', '_lastUpdated']);

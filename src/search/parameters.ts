@@ -30,7 +30,7 @@ export interface Parameter {
   readonly code: string;
   readonly type: SearchParameterType;
   readonly url: string;
-  /** Kind of its rows; absent for special parameters. */
+  /** Kind of its rows; absent where there are none. */
   readonly kind?: RowKind;
   /** Types its references may lead to; empty unless it is a reference parameter. */
   readonly targets: readonly string[];
@@ -74,7 +74,7 @@ export function parametersOf(type: string): ReadonlyMap<string, Parameter> {
   return known;
 }
 
-/** What can be searched in a type, for the CapabilityStatement; special parameters come with the second half. */
+/** What can be searched in a type, for the CapabilityStatement. */
 export const searchParametersOf = (type: string): readonly Parameter[] =>
   [...parametersOf(type).values()].filter(parameter => parameter.kind !== undefined);
 

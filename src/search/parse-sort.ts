@@ -31,7 +31,13 @@ function sortKeyOf(type: string, code: string): SortKey {
   const { kind } = parameterNamed(type, code);
   const answers = answeredBy(type, code);
   const only = 'any' in answers && answers.any.length === 1 ? answers.any[0] : undefined;
-  if (only === undefined || kind === undefined || kind === 'composite' || kind === 'reference') {
+  if (
+    only?.parameter.type === 'special' ||
+    only === undefined ||
+    kind === undefined ||
+    kind === 'composite' ||
+    kind === 'reference'
+  ) {
     throw new FhirError(
       'invalid-search',
       `_sort by "${code}" is not possible: ${type}.${code} has no order of its own.`,

@@ -92,7 +92,6 @@ describe('the search parameters of R4', () => {
       'Bundle.message Resource',
       'CarePlan.activity-date string',
       'Immunization.date string',
-      'Location.near BackboneElement',
       'Procedure.date Age',
       'Procedure.date Range',
       'Procedure.date string',
@@ -109,7 +108,7 @@ describe('the search parameters of R4', () => {
     const codes = searchParametersOf('Location').map(parameter => parameter.code);
     expect(codes).toContain('address-city');
     expect(codes).toContain('_lastUpdated');
-    expect(codes).not.toContain('near');
+    expect(codes).toContain('near');
     expect(codes).not.toContain('_text');
   });
 });

@@ -73,6 +73,8 @@ export interface SearchType {
   compared?(comparison: Comparison, value: string, asked: Asked, settings: ParseSettings): Node;
   /** Conditions on the rows of `<param>:ucum` instead, where the value has a unit that can be converted. */
   converted?(value: string, asked: Asked): Alternatives | undefined;
+  /** The criterion for one value (still escaped) instead of `alternatives`, where it asks more than one row. */
+  node?(value: string, asked: Asked): Node;
   /** The criterion for a modifier of the list; `value` is one of the comma-separated values, still escaped. */
   modified?(modifier: string, value: string, asked: Asked, settings: ParseSettings): Node;
 }
