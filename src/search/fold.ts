@@ -20,6 +20,8 @@ const letters: Readonly<Record<string, string>> = {
   ß: 'ss', æ: 'ae', œ: 'oe', ø: 'o', đ: 'd', ð: 'd', ł: 'l', ħ: 'h', ı: 'i', ŧ: 't', þ: 'th', ς: 'σ',
 }; // prettier-ignore
 const unusual = /[ßæœøđðłħıŧþς]/g;
+/** Most text is ASCII, for which all of this comes down to little. */
+const ascii = /^\p{ASCII}*$/u;
 
 /**
  * The folded text. Apostrophes vanish, other punctuation and space become one space, none at the ends. Text of nothing
@@ -27,7 +29,19 @@ const unusual = /[ßæœøđðłħıŧþς]/g;
  */
 export function fold(text: string): string {
   if (/^[a-z0-9]+$/i.test(text)) return text.toLowerCase();
-  const folded = text
+  const folded = ascii.test(text) ? foldAscii(text) : foldAny(text);
+  return folded === '' ? text.trim().toLowerCase() : folded;
+}
+
+const foldAscii = (text: string): string =>
+  text
+    .toLowerCase()
+    .replace(/['`]/g, '')
+    .replace(/[^a-z0-9]+/g, ' ')
+    .trim();
+
+const foldAny = (text: string): string =>
+  text
     .normalize('NFKD')
     .replace(accents, '')
     .toLowerCase()
@@ -37,5 +51,3 @@ export function fold(text: string): string {
     .replace(separators, ' ')
     .trim()
     .normalize('NFC');
-  return folded === '' ? text.trim().toLowerCase() : folded;
-}
