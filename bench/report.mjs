@@ -2,7 +2,7 @@
 import Database from 'better-sqlite3';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { cpus, release, totalmem, type } from 'node:os';
+import { cpus, loadavg, release, totalmem, type } from 'node:os';
 import { join } from 'node:path';
 import { project } from './children.mjs';
 import { short } from './statistics.mjs';
@@ -27,6 +27,7 @@ export function machine() {
     node: process.version,
     sqlite,
     commit: commit(),
+    load: loadavg()[0],
   };
 }
 
@@ -44,7 +45,9 @@ export function isMet({ target, ours, ratio }, mongo) {
 }
 
 export function print({ machine: at, source, results }) {
-  console.log(`\n${at.cpu}, ${at.cores} cores, Node ${at.node}, SQLite ${at.sqlite}; ${source}`);
+  console.log(
+    `\n${at.cpu}, ${at.cores} cores with a load of ${short(at.load)} before, Node ${at.node}, SQLite ${at.sqlite}; ${source}`,
+  );
   for (const store of new Set(results.map(row => row.store))) {
     console.log(`\n${store}`);
     console.log('  ours      limit     ratio   target      ');
@@ -72,7 +75,7 @@ const end = '<!-- /measured -->';
 
 function tables({ date, command, machine: at, source, results }) {
   const lines = [
-    `Measured ${date} at commit ${at.commit} by \`${command}\` on ${at.cores} cores of ${at.cpu}, ${at.memory}, ${at.system}, Node ${at.node}, SQLite ${at.sqlite}. Data: ${source}.`,
+    `Measured ${date} at commit ${at.commit} by \`${command}\` on ${at.cores} cores of ${at.cpu} (load before: ${short(at.load)}), ${at.memory}, ${at.system}, Node ${at.node}, SQLite ${at.sqlite}. Data: ${source}.`,
   ];
   for (const store of new Set(results.map(row => row.store))) {
     const rows = results.filter(row => row.store === store);
