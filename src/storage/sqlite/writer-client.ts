@@ -69,13 +69,11 @@ export async function startWriter(
     else if (message.what === 'answers')
       committed(message.answers.reduce((sum, answer) => sum + settle(answer), 0));
   });
-  worker.on('error', error => {
-    ready.reject(error);
-    stop(error);
-  });
+  worker.on('error', stop);
   worker.on('exit', () => {
-    ready.reject(new Error('The writer ended.'));
+    // Only now has every message arrived, so that what it told of a file it could not open came before this.
     stop(new Error('The writer ended.'));
+    ready.reject(broken);
     closed.resolve();
   });
   await ready.promise;
