@@ -37,9 +37,8 @@ const targetText = target => {
   return target.least !== undefined ? `≥ ${target.least}${hope}` : `≤ ${short(target.most)}`;
 };
 
-/** Whether the row keeps its target; undefined where it has none. Targets are of the ratio unless they say `ours`. */
-export function isMet({ target, ours, ratio }, mongo) {
-  if (target === undefined || mongo) return undefined;
+/** Whether a target is kept. Targets are of the ratio unless they say `ours`. */
+export function isMet(target, { ours, ratio }) {
   const value = target.of === 'ours' ? ours : ratio;
   return target.least !== undefined ? value >= target.least : value <= target.most;
 }
