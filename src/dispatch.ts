@@ -29,8 +29,7 @@ export function createDispatch({ store, settings, onFailure }: DispatchOptions):
   const dispatch: Dispatch = async (request, grant) => {
     let interaction = 'none';
     try {
-      const { route, ...place } = routeOf(request);
-      const { type } = place;
+      const { route, type, id, versionId, compartment } = routeOf(request);
       interaction = route.interaction;
       if (route.permission !== undefined && !grant.permits(route.permission, type)) {
         throw new FhirError('forbidden', `You may not ${route.permission} ${type}.`);
@@ -40,10 +39,13 @@ export function createDispatch({ store, settings, onFailure }: DispatchOptions):
         grant,
         store: guarded(store, grant, version => rowsIn(version, settings)),
         settings,
-        ...place,
+        type,
+        id,
+        versionId,
+        compartment,
         dispatch: inner => dispatch(inner, grant),
       };
-      return { ...(await route.handler(context)), interaction };
+      return Object.assign(await route.handler(context), { interaction });
     } catch (error) {
       if (!(error instanceof FhirError) || error.status >= 500) onFailure(error, request.id);
       const { status, headers, outcome } = outcomeOf(error, request.id);

@@ -21,7 +21,7 @@ export interface Log {
 export function createLog(config: Pick<Config, 'logLevel'>, destination: number | string = 1): Log {
   // Buffered, since a synchronous write per request would be the dearest part of a read; at most 200 ms of lines wait.
   const dest = typeof destination === 'string' ? openSync(destination, 'a') : destination;
-  const stream = pino.destination({ dest, sync: false, minLength: 8192, periodicFlush: 200 });
+  const stream = gathering(dest);
   const log = pino(
     {
       level: config.logLevel,
@@ -37,7 +37,39 @@ export function createLog(config: Pick<Config, 'logLevel'>, destination: number 
     info: (fields, message) => log.info(fields, message),
     warn: (fields, message) => log.warn(fields, message),
     error: (fields, message) => log.error(fields, message),
-    flush: () => stream.flushSync(),
+    flush: stream.flush,
+  };
+}
+
+const gathered = 8192;
+const longestWait = 200;
+/** What is to be written when the process exits, whatever the reason. */
+const unwritten = new Set<() => void>();
+process.once('exit', () => {
+  for (const flush of unwritten) flush();
+});
+
+/** Lines go to pino's stream many at a time: of each write it counts the bytes of all that it still holds. */
+function gathering(dest: number): pino.DestinationStream & { readonly flush: () => void } {
+  const stream = pino.destination({ dest, sync: false });
+  let lines = '';
+  const pass = (): void => {
+    if (lines === '') return;
+    stream.write(lines);
+    lines = '';
+  };
+  const flush = (): void => {
+    pass();
+    stream.flushSync();
+  };
+  unwritten.add(flush);
+  setInterval(pass, longestWait).unref();
+  return {
+    write(line) {
+      lines += line;
+      if (lines.length >= gathered) pass();
+    },
+    flush,
   };
 }
 

@@ -49,14 +49,14 @@ export async function listen(
       before === undefined
         ? handle(req, res)
         : before.then(() => (socket.destroyed ? undefined : handle(req, res)));
-    const done = work
-      .catch((error: unknown) => {
-        log.error({ err: error }, 'a response could not be sent');
-        res.destroy();
-      })
-      .then(() => {
-        if (busy.get(socket) === done) busy.delete(socket);
-      });
+    const next = (): void => {
+      if (busy.get(socket) === done) busy.delete(socket);
+    };
+    const done = work.then(next, (error: unknown) => {
+      log.error({ err: error }, 'a response could not be sent');
+      res.destroy();
+      next();
+    });
     busy.set(socket, done);
   };
   server.on('request', accept).on('checkContinue', accept);

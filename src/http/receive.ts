@@ -24,7 +24,9 @@ export function receive(url: string): Target {
 }
 
 function pathOf(text: string): readonly string[] {
-  const inner = text.replace(/^\/|\/$/g, '');
+  const start = text.startsWith('/') ? 1 : 0;
+  const end = text.length > start && text.endsWith('/') ? -1 : text.length;
+  const inner = text.slice(start, end);
   if (inner === '') return nothing;
   const segments = inner.split('/');
   return inner.includes('%') ? segments.map(segment => decodePercent(segment, 'The path')) : segments;

@@ -45,7 +45,7 @@ function sendVersion(context: Context, version: Version): FhirResponse {
     view === undefined
       ? sendBytes({ status: 200, headers }, version.body, request)
       : sendResource({ status: 200, headers }, view(resourceIn(version)), request);
-  return { ...response, lastUpdated: version.lastUpdated };
+  return Object.assign(response, { lastUpdated: version.lastUpdated });
 }
 
 /** What _summary and _elements leave of a resource; undefined where all of it is sent. https://hl7.org/fhir/R4/search.html#summary */

@@ -84,6 +84,10 @@ export class Dictionary {
       this.statements.get<KindRow>('SELECT id, name, primary_date FROM kind WHERE name = ?', name),
     );
   }
+  /** The number of a type; cheaper than `kind`, which may have to look again. */
+  kindId(name: string): number | undefined {
+    return (this.kinds.get(name) ?? this.kind(name))?.id;
+  }
   kindOf(id: number): Kind {
     return (
       this.kindIds.get(id) ??
@@ -198,11 +202,11 @@ export class Dictionary {
     const known = this.rids.get(target);
     if (known !== undefined) return known;
     const slash = target.indexOf('/');
-    const kind = this.kind(target.slice(0, slash));
+    const kind = this.kindId(target.slice(0, slash));
     if (kind === undefined) return undefined;
     const rid = this.statements.one<number>(
       'SELECT rid FROM res WHERE type = ? AND id = ?',
-      kind.id,
+      kind,
       target.slice(slash + 1),
     );
     return rid === undefined ? undefined : keep(this.rids, target, rid);

@@ -32,30 +32,35 @@ export interface Stored {
   readonly body: Uint8Array | null;
 }
 
-export const toVersion = (ref: Ref, { ver, lu, op, codec, body }: Stored): Version => ({
-  ref,
-  version: ver,
-  lastUpdated: lu,
-  method: methods[op]!,
-  ...(body === null ? {} : { body: codec === deflated ? inflateRawSync(body) : body }),
-});
+export function toVersion(ref: Ref, { ver, lu, op, codec, body }: Stored): Version {
+  const method = methods[op]!;
+  // Without a spread, which would cost as much as reading the row.
+  if (body === null) return { ref, version: ver, lastUpdated: lu, method };
+  const plainBody = codec === deflated ? inflateRawSync(body) : body;
+  return { ref, version: ver, lastUpdated: lu, method, body: plainBody };
+}
+
+type Row = readonly [ver: number, lu: number, op: number, codec: number, body: Uint8Array | null];
+const ofRow = (ref: Ref, [ver, lu, op, codec, body]: Row): Version =>
+  toVersion(ref, { ver, lu, op, codec, body });
 
 export function readVersion(connection: Connection, ref: Ref, version?: number): Version | undefined {
-  const kind = connection.dictionary.kind(ref.type);
+  const kind = connection.dictionary.kindId(ref.type);
   if (kind === undefined) return undefined;
-  const current = connection.get<Stored & { rid: number }>(
-    'SELECT rid, ver, lu, op, codec, body FROM res WHERE type = ? AND id = ?',
-    kind.id,
+  const current = connection.row<Row>(
+    'SELECT ver, lu, op, codec, body FROM res WHERE type = ? AND id = ?',
+    kind,
     ref.id,
   );
-  if (current === undefined) return undefined;
-  if (version === undefined || version === current.ver) return toVersion(ref, current);
-  const old = connection.get<Stored>(
-    'SELECT ver, lu, op, codec, body FROM hist WHERE rid = ? AND ver = ?',
-    current.rid,
+  if (current === undefined || version === undefined || version === current[0])
+    return current && ofRow(ref, current);
+  const old = connection.row<Row>(
+    'SELECT ver, lu, op, codec, body FROM hist WHERE rid = (SELECT rid FROM res WHERE type = ? AND id = ?) AND ver = ?',
+    kind,
+    ref.id,
     version,
   );
-  return old && toVersion(ref, old);
+  return old && ofRow(ref, old);
 }
 
 type Head = readonly [

@@ -8,6 +8,8 @@ export interface Statements {
   all<T>(sql: string, ...args: Value[]): T[];
   /** All rows as arrays, which cost less than objects. */
   rows<T extends readonly Value[]>(sql: string, ...args: Value[]): T[];
+  /** The first row as an array, if any. */
+  row<T extends readonly Value[]>(sql: string, ...args: Value[]): T | undefined;
   /** The first row, if any. */
   get<T>(sql: string, ...args: Value[]): T | undefined;
   /** The first column of all rows. */
@@ -36,6 +38,8 @@ export function statementsOf(db: Database.Database): Statements {
     all: <T>(sql: string, ...args: Value[]) => statement(sql).all(...args) as T[],
     rows: <T extends readonly Value[]>(sql: string, ...args: Value[]) =>
       statement(sql, 'raw').all(...args) as T[],
+    row: <T extends readonly Value[]>(sql: string, ...args: Value[]) =>
+      statement(sql, 'raw').get(...args) as T | undefined,
     get: <T>(sql: string, ...args: Value[]) => statement(sql).get(...args) as T | undefined,
     column: <T>(sql: string, ...args: Value[]) => statement(sql, 'pluck').all(...args) as T[],
     one: <T>(sql: string, ...args: Value[]) => statement(sql, 'pluck').get(...args) as T | undefined,

@@ -101,10 +101,11 @@ export class Writer {
   private judge(write: Write, index: number): Current | undefined {
     const { connection } = this;
     const { ref, expected, condition } = write;
-    const kind = connection.dictionary.kind(ref.type);
+    const kind = connection.dictionary.kindId(ref.type);
     const current =
-      kind &&
-      connection.get<Current>('SELECT rid, ver, op FROM res WHERE type = ? AND id = ?', kind.id, ref.id);
+      kind === undefined
+        ? undefined
+        : connection.get<Current>('SELECT rid, ver, op FROM res WHERE type = ? AND id = ?', kind, ref.id);
     if ((current?.ver ?? 0) !== expected) throw new WriteConflict('version', index, refKey(ref));
     if (condition !== undefined) {
       const now = findRefs(connection, condition.plan);
