@@ -51,6 +51,11 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 const packageRooms: Readonly<Record<string, readonly string[]>> = {
   koa: ['http'],
   '@koa/router': ['http'],
+  'koa-mount': ['http'],
+  'oidc-provider': ['auth'],
+  jose: ['auth'],
+  '@node-rs/argon2': ['auth'],
+  otpauth: ['auth'],
   mongodb: ['storage/mongo'],
   'better-sqlite3': ['storage/sqlite'],
   ajv: ['validation'],
