@@ -15,6 +15,7 @@ export const errorTable = {
   'invalid-cursor': { status: 400, issue: 'invalid', when: 'A page link was altered or belongs to another search.' },
   'invalid-reference': { status: 400, issue: 'invalid', when: 'A reference names a type it may not, or a target that is not there.' },
   'overlapping-entries': { status: 400, issue: 'duplicate', when: 'Two entries of a transaction are about the same resource.' },
+  'index-not-ready': { status: 409, issue: 'transient', when: 'The index of a search parameter is still being made.' },
   'too-costly-search': { status: 400, issue: 'too-costly', when: 'The search would examine more than it is allowed to.' },
   'not-authenticated': { status: 401, issue: 'login', when: 'The request carries no valid token.' },
   forbidden: { status: 403, issue: 'forbidden', when: 'The grant does not allow this interaction.' },

@@ -2,6 +2,7 @@
 import type { Grant, Permission } from '../auth/grant.js';
 import type { GuardedStore } from '../auth/guarded-store.js';
 import type { CompartmentType } from '../fhir/compartments.js';
+import type { CustomParameters } from '../search/parameters.js';
 import type { FhirRequest, FhirResponse } from './exchange.js';
 import type { WriteRule } from './write-rule.js';
 
@@ -27,6 +28,8 @@ export interface Settings {
   /** Secret that seals page links; 32 bytes. */
   readonly cursorKey: Uint8Array;
   readonly version: string;
+  /** Search parameters beside those of the specification, as they are now. */
+  readonly custom?: CustomParameters | undefined;
   readonly rules: readonly WriteRule[];
 }
 

@@ -38,8 +38,8 @@ export function criteriaOf(
       `Criteria are needed to select a ${type}, for example "identifier=http://example.org/ids|123".`,
     );
   }
-  const { bases, zone } = context.settings;
-  return { ...parseCriteria(type, query, { bases, zone }), count };
+  const { bases, zone, custom } = context.settings;
+  return { ...parseCriteria(type, query, { bases, zone, custom }), count };
 }
 
 /** What writers by these criteria queue for. */

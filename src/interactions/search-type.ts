@@ -32,6 +32,7 @@ export const searchType: Handler = async context => {
     zone: settings.zone,
     defaultCount: settings.defaultCount,
     maxCount: settings.maxCount,
+    custom: settings.custom,
   });
   const plan = planOf(context, search.plan, start);
   for (const each of plan.types) {
@@ -40,9 +41,7 @@ export const searchType: Handler = async context => {
   const counting = search.summary === 'count' || plan.count === 0;
   const page: Page = counting ? { versions: [], total: await store.count(plan) } : await store.search(plan);
   const included =
-    page.versions.length === 0
-      ? []
-      : await include(store, page.versions, search.includes, { bases: settings.bases });
+    page.versions.length === 0 ? [] : await include(store, page.versions, search.includes, settings);
 
   const entries: Entry[] = [
     ...page.versions.map(version => entryOf(request.base, version, 'match', search)),

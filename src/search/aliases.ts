@@ -1,6 +1,6 @@
 // Which parameters have rows, and by whose rows the others are answered. The only place that knows: the extractor asks
 // `isWritten`, everyone who builds a plan asks `answeredBy`. docs/index-rows.md, "Parameters without rows".
-import { parametersOf, type Parameter } from './parameters.js';
+import { parametersOf, type CustomParameters, type Parameter } from './parameters.js';
 import type { TypedPath } from './extract/typed-path.js';
 
 /** One parameter whose rows answer; `targets` where only some of its references count. */
@@ -25,7 +25,9 @@ function answersOf(type: string): ReadonlyMap<string, Answers> {
 }
 
 /** @throws RangeError where the type has no such parameter */
-export function answeredBy(type: string, code: string): Answers {
+export function answeredBy(type: string, code: string, custom?: CustomParameters): Answers {
+  const added = custom?.of(type).find(one => one.state === 'ready' && one.parameter.code === code);
+  if (added !== undefined) return { any: [{ parameter: added.rows }] };
   const answers = answersOf(type).get(code);
   if (answers === undefined) throw new RangeError(`${type} has no search parameter ${code}`);
   return answers;

@@ -6,7 +6,7 @@ import { comparedCriterion, plainCriterion } from './criterion.js';
 import { located, readFilter, type Comparing, type Filter, type FilterStep } from './filter.js';
 import { inList } from './list.js';
 import { referenceAnswers, referenceNamed, someOf, UnknownParameter } from './named-parameter.js';
-import type { Parameter } from './parameters.js';
+import type { CustomParameters, Parameter } from './parameters.js';
 import { and, none, not, or, type Node } from './plan.js';
 import { anyOf, equal, quoted, split, type ParseSettings } from './types/search-type.js';
 
@@ -127,7 +127,7 @@ function comparedOn(
   if (more.length === 0)
     return comparedCriterion(type, step.name, filter.comparison, filter.value, asking.settings);
   const next = joined(asking, step.name);
-  return through(type, step.name, step.name, target => {
+  return through(type, step.name, step.name, asking, target => {
     const node = comparedOn(target, filter, more, next);
     return step.filter === undefined ? node : and(filtered(target, step.filter, next), node);
   });
@@ -136,13 +136,19 @@ function comparedOn(
 /** `subject:Patient.name`, `patient.name`, `subject.organization.name`. */
 function chain(type: string, name: string, dot: number, values: readonly string[], asking: Asking): Node {
   const rest = name.slice(dot + 1);
-  return through(type, name.slice(0, dot), name, target => criterionOf(target, rest, values, asking));
+  return through(type, name.slice(0, dot), name, asking, target => criterionOf(target, rest, values, asking));
 }
 
 /** What is asked of the resources that a reference leads to; `step` is `subject` or `subject:Patient`. */
-function through(type: string, step: string, name: string, nodeOf: (target: string) => Node): Node {
+function through(
+  type: string,
+  step: string,
+  name: string,
+  { settings: { custom } }: Asking,
+  nodeOf: (target: string) => Node,
+): Node {
   const [code = '', only, ...more] = step.split(':');
-  const parameter = referenceNamed(type, code, name);
+  const parameter = referenceNamed(type, code, name, custom);
   if (more.length > 0 || (only !== undefined && !parameter.targets.includes(only))) {
     const named = quoted([only, ...more].join(':'));
     throw new FhirError(
@@ -150,7 +156,7 @@ function through(type: string, step: string, name: string, nodeOf: (target: stri
       `${quoted(name)}: ${code} leads to ${someOf(parameter.targets)}, not to ${named}.`,
     );
   }
-  if (only !== undefined) return links(type, parameter, [only], nodeOf(only));
+  if (only !== undefined) return links(type, parameter, [only], nodeOf(only), custom);
   const nodes = new Map<string, Node>();
   let refusal: FhirError | undefined;
   for (const target of parameter.targets) {
@@ -164,14 +170,20 @@ function through(type: string, step: string, name: string, nodeOf: (target: stri
   }
   if (nodes.size === 0) throw refusal ?? new UnknownParameter(`${quoted(name)} leads nowhere.`);
   const groups = grouped([...nodes.keys()], target => nodes.get(target)!);
-  return or(...groups.map(({ node, types }) => links(type, parameter, types, node)));
+  return or(...groups.map(({ node, types }) => links(type, parameter, types, node, custom)));
 }
 
 /** Links through the rows that answer a reference parameter. */
-function links(type: string, parameter: Parameter, types: readonly string[], node: Node): Node {
+function links(
+  type: string,
+  parameter: Parameter,
+  types: readonly string[],
+  node: Node,
+  custom: CustomParameters | undefined,
+): Node {
   if (node.op === 'none') return none;
   return or(
-    ...referenceAnswers(type, parameter).map(({ parameter: rows, targets }): Node => {
+    ...referenceAnswers(type, parameter, custom).map(({ parameter: rows, targets }): Node => {
       const reached = targets === undefined ? types : types.filter(one => targets.includes(one));
       return reached.length === 0 ? none : { op: 'link', param: rows.code, types: reached, node };
     }),
@@ -188,7 +200,7 @@ function reverseChain(type: string, name: string, values: readonly string[], ask
       `${quoted(name)} is not understood: expected _has:[type]:[reference parameter]:[parameter].`,
     );
   }
-  const parameter = referenceNamed(source, code, name);
+  const parameter = referenceNamed(source, code, name, asking.settings.custom);
   if (!parameter.targets.includes(type)) {
     throw new FhirError(
       'invalid-search',
@@ -198,7 +210,7 @@ function reverseChain(type: string, name: string, values: readonly string[], ask
   const node = criterionOf(source, rest, values, asking);
   if (node.op === 'none') return none;
   return or(
-    ...referenceAnswers(source, parameter).map(({ parameter: rows }): Node => ({
+    ...referenceAnswers(source, parameter, asking.settings.custom).map(({ parameter: rows }): Node => ({
       op: 'backlink',
       type: source,
       param: rows.code,

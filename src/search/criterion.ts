@@ -28,13 +28,16 @@ export function plainCriterion(
   settings: ParseSettings,
 ): Node {
   const [code = '', modifier, ...more] = name.split(':');
-  const parameter = parameterNamed(type, code);
+  const parameter = parameterNamed(type, code, settings.custom);
   if (more.length > 0 || modifier === '') throw unknownModifier(parameter, [modifier, ...more].join(':'));
-  if (modifier === 'missing') return missing(type, parameter, name, values);
+  if (modifier === 'missing')
+    return missing(answeredBy(type, code, settings.custom), parameter, name, values);
   if (code === '_id') return idIsOneOf(name, modifier, values);
   checkModifier(parameter, modifier);
   const node = either(
-    values.map(value => answered(answeredBy(type, code), parameter, { name, modifier, value, settings })),
+    values.map(value =>
+      answered(answeredBy(type, code, settings.custom), parameter, { name, modifier, value, settings }),
+    ),
   );
   return modifier === 'not' || modifier === 'not-in' ? not(node) : node;
 }
@@ -47,8 +50,9 @@ export function comparedCriterion(
   value: string,
   settings: ParseSettings,
 ): Node {
-  const parameter = parameterNamed(type, code);
-  if (comparison === 'pr') return not(missing(type, parameter, `${code} pr`, [value]));
+  const parameter = parameterNamed(type, code, settings.custom);
+  if (comparison === 'pr')
+    return not(missing(answeredBy(type, code, settings.custom), parameter, `${code} pr`, [value]));
   const own = searchTypes[parameter.type]?.comparisons ?? ['eq'];
   const accepted = code === '_id' ? ['eq'] : own;
   const negated = accepted.includes(comparison) ? undefined : negations[comparison];
@@ -66,7 +70,7 @@ export function comparedCriterion(
   const node =
     code === '_id'
       ? idIsOneOf(code, undefined, [value])
-      : answered(answeredBy(type, code), parameter, {
+      : answered(answeredBy(type, code, settings.custom), parameter, {
           name: code,
           modifier: undefined,
           comparison: asked,
@@ -74,7 +78,9 @@ export function comparedCriterion(
           settings,
         });
   if (negated === undefined) return node;
-  return comparison === 'ni' ? not(node) : and(not(missing(type, parameter, code, ['true'])), not(node));
+  return comparison === 'ni'
+    ? not(node)
+    : and(not(missing(answeredBy(type, code, settings.custom), parameter, code, ['true'])), not(node));
 }
 
 /** Comparisons of texts and codes that are answered by what they negate. */
@@ -207,7 +213,7 @@ function idIsOneOf(name: string, modifier: string | undefined, values: readonly 
   return modifier === 'not' ? not(node) : node;
 }
 
-function missing(type: string, parameter: Parameter, name: string, values: readonly string[]): Node {
+function missing(answers: Answers, parameter: Parameter, name: string, values: readonly string[]): Node {
   const [value, ...more] = values;
   if (more.length > 0 || (value !== 'true' && value !== 'false')) {
     throw new FhirError(
@@ -216,7 +222,7 @@ function missing(type: string, parameter: Parameter, name: string, values: reado
     );
   }
   if (parameter.code === '_id' || parameter.code === '_lastUpdated') return value === 'true' ? none : all;
-  const present = isPresent(answeredBy(type, parameter.code));
+  const present = isPresent(answers);
   return value === 'true' ? not(present) : present;
 }
 

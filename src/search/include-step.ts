@@ -3,7 +3,7 @@ import { FhirError } from '../errors.js';
 import { resourceTypes } from '../fhir/definitions.js';
 import { referenceAnswers, referenceNamed } from './named-parameter.js';
 import { didYouMean } from './did-you-mean.js';
-import { parametersOf } from './parameters.js';
+import { parametersOf, type CustomParameters } from './parameters.js';
 import { isCanonical } from './types/reference.js';
 import { quoted } from './types/search-type.js';
 
@@ -28,7 +28,12 @@ export interface Through {
 }
 
 /** @throws FhirError naming the part that is not understood */
-export function parseInclude(name: string, value: string, types: readonly string[]): IncludeStep {
+export function parseInclude(
+  name: string,
+  value: string,
+  types: readonly string[],
+  custom?: CustomParameters,
+): IncludeStep {
   const [option = '', modifier] = name.split(':');
   const text = `${name}=${value}`;
   // `recurse` is what STU3 called it.
@@ -58,10 +63,10 @@ export function parseInclude(name: string, value: string, types: readonly string
   }
   const parameters =
     code === '*'
-      ? [...parametersOf(source).values()].filter(
+      ? [...parametersOf(source, custom).values()].filter(
           one => one.type === 'reference' && !isCanonical(one.elementTypes),
         )
-      : [referenceNamed(source, code, text)];
+      : [referenceNamed(source, code, text, custom)];
   const isOpen = direction === 'include' || modifier !== undefined; // what it leads to need not be a match
   const reached = !isOpen ? types : target === undefined ? undefined : [target];
   if (
@@ -75,7 +80,7 @@ export function parseInclude(name: string, value: string, types: readonly string
     );
   }
   const through = parameters.flatMap(one =>
-    referenceAnswers(source, one).map(({ parameter, targets }) => ({
+    referenceAnswers(source, one, custom).map(({ parameter, targets }) => ({
       param: parameter.code,
       ...(targets === undefined ? {} : { targets }),
     })),

@@ -5,8 +5,9 @@ import { parseJson } from '../fhir/json.js';
 import { refKey, type Ref, type Resource } from '../fhir/resource.js';
 import type { IncludeStep, Through } from './include-step.js';
 import { indexRows } from './index-rows.js';
+import type { CustomParameters } from './parameters.js';
 import { or, type Position, type SearchPlan } from './plan.js';
-import { anyOf, equal } from './types/search-type.js';
+import { anyOf, equal, type RowSettings } from './types/search-type.js';
 
 export type { IncludeStep } from './include-step.js';
 
@@ -25,6 +26,8 @@ export interface IncludeStore<V extends Stored> {
 export interface IncludeLimits {
   /** For recognising references to this server. */
   readonly bases: readonly string[];
+  /** Parameters beside those of the specification. */
+  readonly custom?: CustomParameters | undefined;
   /** Over so many included resources the search is refused: a shortened answer would look complete. */
   readonly max?: number;
 }
@@ -41,11 +44,11 @@ export async function include<V extends Stored>(
   store: IncludeStore<V>,
   page: readonly V[],
   steps: readonly IncludeStep[],
-  { bases, max = defaultMax }: IncludeLimits,
+  { bases, custom, max = defaultMax }: IncludeLimits,
 ): Promise<readonly V[]> {
   const found = new Map<string, V>();
   const matched = new Set(page.map(version => refKey(version.ref)));
-  const links = linksOf(bases);
+  const links = linksOf({ bases, custom });
   let latest = page;
   for (let round = 1; latest.length > 0; round++) {
     const added: V[] = [];
@@ -99,12 +102,12 @@ interface Link {
 }
 
 /** What a version's reference rows lead to on this server; made once for all steps. */
-function linksOf(bases: readonly string[]): (version: Stored) => readonly Link[] {
+function linksOf(settings: RowSettings): (version: Stored) => readonly Link[] {
   const known = new Map<Stored, readonly Link[]>();
   return version => {
     let links = known.get(version);
     if (links === undefined) {
-      links = indexRows(parseJson(version.body!) as Resource, { bases }).flatMap(row => {
+      links = indexRows(parseJson(version.body!) as Resource, settings).flatMap(row => {
         const [, type, id] = row.kind === 'reference' ? (localTarget.exec(row.target) ?? []) : [];
         return type === undefined || id === undefined ? [] : [{ param: row.param, target: { type, id } }];
       });

@@ -6,7 +6,7 @@ import type { Resource } from '../fhir/resource.js';
 import { isWritten } from './aliases.js';
 import { Collector } from './extract/collector.js';
 import { compileExtraction, type Extraction } from './extract/compile.js';
-import { parametersOf } from './parameters.js';
+import { parametersOf, type CustomParameters } from './parameters.js';
 import type { Row } from './rows.js';
 import type { RowSettings } from './types/search-type.js';
 
@@ -16,24 +16,33 @@ const extractorVersion = 3;
 /** `_id` and `_lastUpdated` are answered by the stores' own columns. */
 const unwritten = new Set(['_id', '_lastUpdated']);
 
-const extractions = new Map<string, Extraction & { readonly collector: Collector }>();
+type Extracting = Extraction & { readonly collector: Collector };
 
-function extractionOf(type: string): Extraction & { readonly collector: Collector } {
-  let known = extractions.get(type);
+const extractions = new Map<string, Extracting>();
+const withCustom = new WeakMap<CustomParameters, Map<string, Extracting>>();
+
+function extractionOf(type: string, custom: CustomParameters | undefined): Extracting {
+  const added = custom?.of(type) ?? [];
+  let types = extractions;
+  if (custom !== undefined && added.length > 0) {
+    types = withCustom.get(custom) ?? new Map<string, Extracting>();
+    withCustom.set(custom, types);
+  }
+  let known = types.get(type);
   if (known === undefined) {
     const written = [...parametersOf(type).values()].filter(
       ({ code }) => !unwritten.has(code) && isWritten(type, code),
     );
-    const extraction = compileExtraction(written);
+    const extraction = compileExtraction([...written, ...added.map(({ rows }) => rows)]);
     known = { ...extraction, collector: new Collector(extraction.slots) };
-    extractions.set(type, known);
+    types.set(type, known);
   }
   return known;
 }
 
 /** The rows of all search parameters of the resource's type, without duplicates. Never throws for what the gate lets pass. */
 export function indexRows(resource: Resource, settings: RowSettings): Row[] {
-  const { run, collector } = extractionOf(resource.resourceType);
+  const { run, collector } = extractionOf(resource.resourceType, settings.custom);
   collector.settings = settings;
   try {
     run(resource, collector);

@@ -3,7 +3,7 @@
 import { FhirError } from '../errors.js';
 import { answeredBy, type Answer } from './aliases.js';
 import { didYouMean } from './did-you-mean.js';
-import { parametersOf, type Parameter } from './parameters.js';
+import { parametersOf, type CustomParameters, type Parameter } from './parameters.js';
 import { isCanonical } from './types/reference.js';
 import { quoted } from './types/search-type.js';
 
@@ -15,13 +15,20 @@ export class UnknownParameter extends FhirError {
   }
 }
 
-/** @throws UnknownParameter */
-export function parameterNamed(type: string, code: string): Parameter {
-  const known = parametersOf(type);
+/** @throws UnknownParameter, FhirError `index-not-ready` */
+export function parameterNamed(type: string, code: string, custom?: CustomParameters): Parameter {
+  const known = parametersOf(type, custom);
   const parameter = known.get(code);
   if (parameter?.kind !== undefined) return parameter;
   if (parameter !== undefined || unsupported.has(code))
     throw new UnknownParameter(`The search parameter ${quoted(code)} is not supported here yet.`);
+  if (custom?.of(type).some(one => one.state === 'building' && one.parameter.code === code)) {
+    throw new FhirError(
+      'index-not-ready',
+      `The index of the search parameter ${quoted(code)} of ${type} is still being made; try again later.`,
+      { headers: { 'retry-after': '10' } },
+    );
+  }
   throw new UnknownParameter(
     `${type} has no search parameter ${quoted(code)}.${didYouMean(code, known.keys())}`,
   );
@@ -31,8 +38,13 @@ export function parameterNamed(type: string, code: string): Parameter {
 const unsupported = new Set(['_text', '_content', '_query']);
 
 /** @throws FhirError where the parameter is no reference to resources of this server */
-export function referenceNamed(type: string, code: string, name: string): Parameter {
-  const parameter = parameterNamed(type, code);
+export function referenceNamed(
+  type: string,
+  code: string,
+  name: string,
+  custom?: CustomParameters,
+): Parameter {
+  const parameter = parameterNamed(type, code, custom);
   if (parameter.type !== 'reference') {
     throw new FhirError(
       'invalid-search',
@@ -49,8 +61,12 @@ export function referenceNamed(type: string, code: string, name: string): Parame
 }
 
 /** The parameters by whose rows a reference parameter is answered. */
-export function referenceAnswers(type: string, parameter: Parameter): readonly Answer[] {
-  const answers = answeredBy(type, parameter.code);
+export function referenceAnswers(
+  type: string,
+  parameter: Parameter,
+  custom?: CustomParameters,
+): readonly Answer[] {
+  const answers = answeredBy(type, parameter.code, custom);
   return 'any' in answers ? answers.any : [];
 }
 

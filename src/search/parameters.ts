@@ -1,64 +1,44 @@
 // The search parameters of a resource type, their expressions typed by the definitions.
 // https://hl7.org/fhir/R4/searchparameter-registry.html
-import {
-  resourceTypes,
-  searchParameters,
-  type SearchParameterDefinition,
-  type SearchParameterType,
-} from '../fhir/definitions.js';
-import { compileFhirPathNodes, type FhirPathNode } from '../fhir/fhirpath.js';
-import type { JsonObject } from '../fhir/json.js';
+import { resourceTypes, searchParameters, type SearchParameterDefinition } from '../fhir/definitions.js';
+import { compileFhirPathNodes } from '../fhir/fhirpath.js';
 import { BeyondGrammar, readExpression, type Expression } from './extract/expression.js';
-import {
-  pathsFrom,
-  typedPaths,
-  typedTest,
-  type Place,
-  type TypedPath,
-  type TypedTest,
-} from './extract/typed-path.js';
-import type { RowKind } from './rows.js';
+import { pathsFrom, typedPaths, typedTest, type Place, type TypedPath } from './extract/typed-path.js';
+import type { CustomParameters, Parameter, Tuples } from './parameter.js';
 import { searchTypes } from './types/all.js';
 
-/** The places a composite's tuples are made at, each with its components' paths from there. */
-export interface Tuples {
-  readonly base: TypedPath;
-  readonly components: readonly (readonly TypedPath[])[];
-}
-
-export interface Parameter {
-  readonly code: string;
-  readonly type: SearchParameterType;
-  readonly url: string;
-  /** Kind of its rows; absent where there are none. */
-  readonly kind?: RowKind;
-  /** Types its references may lead to; empty unless it is a reference parameter. */
-  readonly targets: readonly string[];
-  /** Where its values are; empty for composites and conditions. */
-  readonly paths: readonly TypedPath[];
-  /** For the few that ask a question of the resource, such as Patient's `deceased`. */
-  readonly test?: TypedTest;
-  /** For expressions outside the grammar: fhirpath.js answers the values with their types. */
-  readonly evaluate?: (resource: JsonObject) => readonly FhirPathNode[];
-  readonly tuples: readonly Tuples[];
-  /** The parameters of a composite's components, in order. */
-  readonly components: readonly SearchParameterDefinition[];
-  /** FHIR types of its elements. */
-  readonly elementTypes: ReadonlySet<string>;
-  /** Value sets that its codes are bound to. */
-  readonly bindings: readonly string[];
-}
+export type { CustomParameter, CustomParameters, Parameter, Tuples } from './parameter.js';
 
 const byType = new Map<string, ReadonlyMap<string, Parameter>>();
+const withCustom = new WeakMap<CustomParameters, Map<string, ReadonlyMap<string, Parameter>>>();
 let definitionsByUrl: ReadonlyMap<string, SearchParameterDefinition> | undefined;
 
-const definitionOf = (url: string): SearchParameterDefinition | undefined => {
+/** A definition of the specification. */
+export const definitionOf = (url: string): SearchParameterDefinition | undefined => {
   definitionsByUrl ??= new Map(searchParameters().map(definition => [definition.url, definition]));
   return definitionsByUrl.get(url);
 };
 
 /** By code, in the order of the definitions. Parameters without an expression are left out: there is nothing to index. */
-export function parametersOf(type: string): ReadonlyMap<string, Parameter> {
+export function parametersOf(type: string, custom?: CustomParameters): ReadonlyMap<string, Parameter> {
+  const usable = custom?.of(type).filter(({ state }) => state === 'ready') ?? [];
+  if (custom === undefined || usable.length === 0) return specified(type);
+  let types = withCustom.get(custom);
+  if (types === undefined)
+    withCustom.set(custom, (types = new Map<string, ReadonlyMap<string, Parameter>>()));
+  let known = types.get(type);
+  if (known === undefined) {
+    known = new Map([
+      ...specified(type),
+      ...usable.map(({ parameter }) => [parameter.code, parameter] as const),
+    ]);
+    types.set(type, known);
+  }
+  return known;
+}
+
+/** Those of the specification. */
+function specified(type: string): ReadonlyMap<string, Parameter> {
   let known = byType.get(type);
   if (known === undefined) {
     const found = new Map<string, Parameter>();
@@ -82,7 +62,11 @@ export const searchParametersOf = (type: string): readonly Parameter[] =>
  * A definition as it applies to resources of the type.
  * @throws FhirError `value` where the expression is no FHIRPath, BeyondGrammar where a composite's is too much of it
  */
-export function parameterOf(definition: SearchParameterDefinition, type: string): Parameter {
+export function parameterOf(
+  definition: SearchParameterDefinition,
+  type: string,
+  defined: (url: string) => SearchParameterDefinition | undefined = definitionOf,
+): Parameter {
   const { expression = '' } = definition;
   const isComposite = definition.type === 'composite';
   const kind = isComposite ? 'composite' : searchTypes[definition.type]?.kind;
@@ -119,7 +103,7 @@ export function parameterOf(definition: SearchParameterDefinition, type: string)
     paths: isComposite ? [] : distinct(places),
     ...('test' in read ? { test: typedTest(read.test, type) } : {}),
     tuples,
-    components: isComposite ? componentsOf(definition, tuples) : [],
+    components: isComposite ? componentsOf(definition, tuples, defined) : [],
     elementTypes: new Set('test' in read ? ['boolean'] : places.map(place => place.type)),
     bindings: bindingsOf(places),
   };
@@ -143,9 +127,10 @@ function tuplesAt(base: Place, definition: SearchParameterDefinition, type: stri
 function componentsOf(
   definition: SearchParameterDefinition,
   tuples: readonly Tuples[],
+  defined: (url: string) => SearchParameterDefinition | undefined,
 ): readonly SearchParameterDefinition[] {
   const declared = (definition.component ?? []).map(({ definition: url }) => {
-    const component = definitionOf(url);
+    const component = defined(url);
     if (component === undefined)
       throw new Error(`${definition.url} has the component ${url}, which is not defined`);
     return component;

@@ -2,21 +2,28 @@
 import { FhirError } from '../errors.js';
 import { answeredBy } from './aliases.js';
 import { parameterNamed } from './named-parameter.js';
+import type { CustomParameters } from './parameters.js';
 import type { SortKey } from './plan.js';
 
 /** @throws FhirError where a parameter is unknown or has no order */
-export const parseSort = (value: string, types: readonly string[]): readonly SortKey[] =>
+export const parseSort = (
+  value: string,
+  types: readonly string[],
+  custom?: CustomParameters,
+): readonly SortKey[] =>
   value
     .split(',')
     .filter(key => key !== '')
     .map(key =>
-      key.startsWith('-') ? { ...sortKey(key.slice(1), types), descending: true } : sortKey(key, types),
+      key.startsWith('-')
+        ? { ...sortKey(key.slice(1), types, custom), descending: true }
+        : sortKey(key, types, custom),
     );
 
-function sortKey(code: string, types: readonly string[]): SortKey {
+function sortKey(code: string, types: readonly string[], custom?: CustomParameters): SortKey {
   if (code === '_id') return { param: code, kind: 'token', descending: false };
   if (code === '_lastUpdated') return { param: code, kind: 'date', descending: false };
-  const keys = types.map(type => sortKeyOf(type, code));
+  const keys = types.map(type => sortKeyOf(type, code, custom));
   const [first] = keys;
   if (keys.some(key => key.param !== first!.param || key.kind !== first!.kind)) {
     throw new FhirError(
@@ -27,9 +34,9 @@ function sortKey(code: string, types: readonly string[]): SortKey {
   return first!;
 }
 
-function sortKeyOf(type: string, code: string): SortKey {
-  const { kind } = parameterNamed(type, code);
-  const answers = answeredBy(type, code);
+function sortKeyOf(type: string, code: string, custom?: CustomParameters): SortKey {
+  const { kind } = parameterNamed(type, code, custom);
+  const answers = answeredBy(type, code, custom);
   const only = 'any' in answers && answers.any.length === 1 ? answers.any[0] : undefined;
   if (
     only?.parameter.type === 'special' ||

@@ -9,7 +9,7 @@ import { criterion } from './criteria.js';
 import { parameterNamed, UnknownParameter } from './named-parameter.js';
 import { didYouMean } from './did-you-mean.js';
 import { parseInclude, type IncludeStep } from './include-step.js';
-import { parametersOf } from './parameters.js';
+import { parametersOf, type CustomParameters } from './parameters.js';
 import { and, type Node, type SearchPlan, type SortKey } from './plan.js';
 import { parseSort } from './parse-sort.js';
 import { quoted, split, unescape, type ParseSettings } from './types/search-type.js';
@@ -32,6 +32,8 @@ export interface SearchInput {
   readonly maxCount: number;
   /** The present, for `ap`; milliseconds since 1970 UTC. */
   readonly now?: number;
+  /** Parameters beside those of the specification. */
+  readonly custom?: CustomParameters | undefined;
 }
 
 export interface SearchRequest {
@@ -71,7 +73,8 @@ interface Options {
 
 /** @throws FhirError `invalid-search`, `too-costly-search` */
 export function parseSearch(input: SearchInput): SearchRequest {
-  const settings = { bases: input.bases, zone: input.zone, now: input.now ?? Date.now() };
+  const { bases, zone, custom } = input;
+  const settings = { bases, zone, custom, now: input.now ?? Date.now() };
   checkValues(input.params);
   const types = typesOf(input);
   const nodes: Node[] = [];
@@ -136,7 +139,7 @@ function criterionOf(
         ? `${types[0]} has no search parameter ${quoted(name)}.`
         : `${quoted(name)} is not a search parameter of all the types searched.`;
     throw new UnknownParameter(
-      what + didYouMean(name, [...parametersOf(types[0]!).keys(), ...resultParameters]),
+      what + didYouMean(name, [...parametersOf(types[0]!, settings.custom).keys(), ...resultParameters]),
     );
   }
 }
@@ -206,7 +209,7 @@ function option(
       options.elements.push(...value.split(',').filter(element => element !== ''));
       return true;
     case '_sort':
-      options.sort.push(...parseSort(value, types));
+      options.sort.push(...parseSort(value, types, input.custom));
       return true;
     case '_cursor':
       throw new FhirError(
@@ -216,7 +219,7 @@ function option(
     default:
       if (!/^_(rev)?include(:|$)/.test(name)) return false;
       if (!options.includes.some(step => step.name === `${name}=${value}`))
-        options.includes.push(parseInclude(name, value, types));
+        options.includes.push(parseInclude(name, value, types, input.custom));
       return true;
   }
 }
@@ -239,11 +242,7 @@ const severalIsTwo = 2;
  * criterion would select other resources. https://hl7.org/fhir/R4/http.html#cond-update
  * @throws FhirError `invalid-search`
  */
-export function parseCriteria(
-  type: string,
-  query: string,
-  settings: { bases: readonly string[]; zone: string },
-): SearchPlan {
+export function parseCriteria(type: string, query: string, settings: Omit<ParseSettings, 'now'>): SearchPlan {
   const nodes: Node[] = [];
   const params = queryOf(query);
   checkValues(params);

@@ -4,6 +4,7 @@ import { FhirError } from '../../errors.js';
 import type { Json } from '../../fhir/json.js';
 import type { Condition, Leaf } from '../plan.js';
 import { or, type Node } from '../plan.js';
+import type { CustomParameters } from '../parameter.js';
 import type { Part, RowKind } from '../rows.js';
 
 /** What the rows of a server depend on besides the resource. */
@@ -12,6 +13,8 @@ export interface RowSettings {
   readonly bases: readonly string[];
   /** IANA zone that dates without a zone are read in; UTC where absent. */
   readonly zone?: string;
+  /** Parameters beside those of the specification. */
+  readonly custom?: CustomParameters | undefined;
 }
 
 /** Where an indexer puts the columns it finds. The object becomes the row: it must be new. */
@@ -49,6 +52,8 @@ export interface ParseSettings {
   readonly zone: string;
   /** The present, for `ap`; milliseconds since 1970 UTC. */
   readonly now: number;
+  /** Parameters beside those of the specification. */
+  readonly custom?: CustomParameters | undefined;
 }
 
 /** What `_filter` may ask of a parameter. https://hl7.org/fhir/R4/search_filter.html */
