@@ -19,18 +19,22 @@ export interface Statements {
   run(sql: string, ...args: Value[]): Database.RunResult;
 }
 
-const mostKept = 1000;
+/** Of each form. */
+const mostKept = 500;
+
+type Prepared = Database.Statement<Value[]>;
 
 export function statementsOf(db: Database.Database): Statements {
-  const kept = new Map<string, Database.Statement<Value[]>>();
-  const statement = (sql: string, form?: 'pluck' | 'raw'): Database.Statement<Value[]> => {
-    const key = form === undefined ? sql : `${form} ${sql}`;
-    let found = kept.get(key);
+  // One map per form: a key made of form and text would be hashed anew at each use.
+  const kept = { objects: new Map<string, Prepared>(), pluck: new Map<string, Prepared>(), raw: new Map<string, Prepared>() }; // prettier-ignore
+  const statement = (sql: string, form: keyof typeof kept = 'objects'): Prepared => {
+    const those = kept[form];
+    let found = those.get(sql);
     if (found === undefined) {
-      if (kept.size >= mostKept) kept.delete(kept.keys().next().value!);
+      if (those.size >= mostKept) those.delete(those.keys().next().value!);
       found = db.prepare<Value[]>(sql);
-      if (form !== undefined) found[form]();
-      kept.set(key, found);
+      if (form !== 'objects') found[form]();
+      those.set(sql, found);
     }
     return found;
   };
