@@ -124,6 +124,15 @@ export const settings = {
     says: 'How long a stop waits for accepted requests before it cuts them.',
     example: '10s',
   }),
+  pageCache: row({
+    section: 'Limits',
+    env: 'TSELA_PAGE_CACHE',
+    kind: bytes,
+    fallback: 16 * 1024 ** 2,
+    shown: '16MB',
+    says: 'Memory for pages of searches that are sent again as long as nothing at all was written; 0 keeps none.',
+    example: '64MB',
+  }),
   count: row({
     section: 'Limits',
     env: 'TSELA_COUNT',

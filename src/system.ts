@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Config } from './config.js';
 import { createDispatch, type Dispatch } from './dispatch.js';
 import type { Settings } from './interactions/context.js';
+import { PageCache } from './interactions/page-cache.js';
 import { rowsIn } from './interactions/prepare.js';
 import { searchIndexVersion } from './search/index-rows.js';
 import type { Documents } from './storage/documents.js';
@@ -52,6 +53,7 @@ export async function createSystem(config: Config, base: string, notices: Notice
       requireIfMatch: config.ifMatch === 'required',
       expunge: config.expunge,
       cursorKey: await cursorKey(config, documents),
+      pages: new PageCache(config.pageCache),
       version,
       rules: [],
     };

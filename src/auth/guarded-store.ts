@@ -13,6 +13,7 @@ export type GuardedStore = Pick<
   Store,
   'read' | 'readMany' | 'search' | 'count' | 'history' | 'commit' | 'receipt' | 'claimOwner' | 'expunge'
 > & {
+  readonly generation?: () => number;
   /** The plan's criteria, narrowed like those of a search, for resources that are not stored yet. */
   holds(plan: SearchPlan): (self: Indexed) => boolean | Promise<boolean>;
 };
@@ -85,6 +86,7 @@ export function guarded(store: Store, grant: Grant, rowsOf: RowsOf): GuardedStor
       const seen = await Promise.all(found.map(seesContent));
       return found.filter((_, i) => seen[i]);
     },
+    ...(store.generation === undefined ? {} : { generation: () => store.generation!() }),
     search: plan => store.search(narrowed(plan)),
     count: plan => store.count(narrowed(plan)),
     holds(plan) {

@@ -4,6 +4,7 @@ import type { GuardedStore } from '../auth/guarded-store.js';
 import type { CompartmentType } from '../fhir/compartments.js';
 import type { CustomParameters } from '../search/parameters.js';
 import type { FhirRequest, FhirResponse } from './exchange.js';
+import type { PageCache } from './page-cache.js';
 import type { WriteRule } from './write-rule.js';
 
 /** The settings interactions depend on; config.ts has the sentence and the default of each. */
@@ -27,6 +28,8 @@ export interface Settings {
   readonly expunge: boolean;
   /** Secret that seals page links; 32 bytes. */
   readonly cursorKey: Uint8Array;
+  /** Pages of searches that may be sent again. */
+  readonly pages: PageCache;
   readonly version: string;
   /** Search parameters beside those of the specification, as they are now. */
   readonly custom?: CustomParameters | undefined;

@@ -14,12 +14,18 @@ import type { Page, Version } from '../storage/store.js';
 import { preference, sendBytes } from './answer.js';
 import { bundleBytes, type Entry } from './bundle.js';
 import type { Context, Handler } from './context.js';
+import type { FhirResponse } from './exchange.js';
 import { resourceIn } from './prepare.js';
 
 type Params = readonly (readonly [string, string])[];
 
 /** GET or POST of `[type]`, of the base with `_type`, and of `[compartment]/[id]/[type]` and `/*`. */
-export const searchType: Handler = async context => {
+export const searchType: Handler = context => {
+  const { request, store, settings, grant } = context;
+  return settings.pages.page(request, grant, store.generation?.(), () => searchAnew(context));
+};
+
+async function searchAnew(context: Context): Promise<FhirResponse> {
   const { request, store, settings, type, grant } = context;
   const { params, start, before } = startOf(context);
   const among = await typesAmong(context, params);
@@ -60,7 +66,7 @@ export const searchType: Handler = async context => {
     entries,
   );
   return sendBytes({ status: 200, headers: {} }, bytes, request);
-};
+}
 
 /**
  * What a search in a compartment may find: the type, or for `*` all types the caller may search, if it names none.

@@ -141,6 +141,11 @@ export interface Store {
    * that does not change meanwhile appears exactly once, whatever else is written.
    */
   search(plan: SearchPlan): Promise<Page>;
+  /**
+   * A number that every commit changes, whoever made it, from before the commit resolves; read in microseconds. What a
+   * search finds is the same as long as it is. Absent where the store cannot tell so cheaply.
+   */
+  generation?(): number;
   /** How many satisfy the plan; its sort, count, after and total do not matter. */
   count(plan: SearchPlan): Promise<number>;
   /** Versions, deletions among them, in commit order. Paging keeps the promise of `search`. */

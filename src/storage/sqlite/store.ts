@@ -222,6 +222,8 @@ function store({
       ),
     search: (plan: SearchPlan) => ask<Page>({ ask: 'search', plan }),
     count: (plan: SearchPlan) => ask<number>({ ask: 'count', plan }),
+    // https://www.sqlite.org/pragma.html#pragma_data_version
+    generation: () => connection.one<number>('PRAGMA data_version')!,
     history: (scope: HistoryScope) => ask<Page>({ ask: 'history', scope }),
 
     commit: async (writes: readonly Write[], receipt?: Receipt) => {

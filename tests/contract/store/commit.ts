@@ -35,6 +35,23 @@ export function commitPromises(promise: Promises): void {
     }
   });
 
+  promise('changes its generation, where it has one, with every commit and with no read', async world => {
+    const { store } = world;
+    if (store.generation === undefined) return;
+    const ref = world.ref();
+    const seen = [store.generation()];
+    for (let n = 1; n <= 5; n++) {
+      await world.put(ref, [token('round', String(n))]);
+      seen.push(store.generation());
+      await world.find(leaf('token', 'round', eq('code', String(n))));
+      await store.read(ref);
+      expect(store.generation()).toBe(seen.at(-1));
+    }
+    await store.expunge(ref, 'everything');
+    seen.push(store.generation());
+    expect(new Set(seen).size).toBe(seen.length);
+  });
+
   promise('stores nothing of a commit with a conflict in its third write', async world => {
     const [stale, updated, created, deleted] = [world.ref(), world.ref(), world.ref(), world.ref()];
     await world.commit(
