@@ -3,7 +3,6 @@
 // Surprising why: entries also end after a few seconds, for what a search depends on besides the store (grants, code systems).
 import type { Grant } from '../auth/grant.js';
 import type { FhirRequest, FhirResponse } from './exchange.js';
-import { preference } from './answer.js';
 
 interface Page {
   readonly generation: number;
@@ -76,7 +75,7 @@ export class PageCache {
   private keyOf(request: FhirRequest, grant: Grant): string {
     let number = this.grants.get(grant);
     if (number === undefined) this.grants.set(grant, (number = ++this.lastGrant));
-    const { method, base, path, query } = request;
-    return JSON.stringify([number, method, base, path, query, preference(request, 'handling')]);
+    const { method, base, path, query, headers } = request;
+    return JSON.stringify([number, method, base, path, query, headers['prefer']]);
   }
 }
