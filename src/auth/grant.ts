@@ -5,10 +5,12 @@ import { all, type Node } from '../search/plan.js';
 export type Permission = 'create' | 'read' | 'update' | 'delete' | 'search';
 
 export interface Grant {
+  /** Names what may be seen and done, not only by whom: page links and receipts are bound to it. Never a secret. */
+  readonly id: string;
   /** Who acts, for the audit trail and logs; never a secret. */
   readonly principal: string;
-  /** Which resources of the type are visible, as a condition over their index rows. */
-  visible(type: string): Node;
+  /** Which resources of the type are visible for the permission (absent: read), as a condition over their index rows. */
+  visible(type: string, permission?: Permission): Node;
   permits(permission: Permission, type: string): boolean;
 }
 
@@ -16,7 +18,7 @@ export interface Grant {
 export const isRestricted = (grant: Grant, type: string): boolean => grant.visible(type).op !== 'all';
 
 /** The server's own work: migrations, reindexing, the worker's bookkeeping. Never the grant of a request. */
-export const SYSTEM: Grant = { principal: 'system', visible: () => all, permits: () => true };
+export const SYSTEM: Grant = { id: 'system', principal: 'system', visible: () => all, permits: () => true };
 
 /** Open development mode (`--open`, loopback only): everything, for everyone who can reach the port. */
-export const OPEN: Grant = { principal: 'open', visible: () => all, permits: () => true };
+export const OPEN: Grant = { id: 'open', principal: 'open', visible: () => all, permits: () => true };

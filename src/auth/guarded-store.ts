@@ -7,7 +7,7 @@ import { refKey, type Ref } from '../fhir/resource.js';
 import { matches, type Indexed, type Resolve } from '../search/matches.js';
 import { all, and, none, not, or, type Leaf, type Node, type SearchPlan } from '../search/plan.js';
 import { WriteConflict, type HistoryScope, type Page, type RowsOf, type Store, type Version, type Write } from '../storage/store.js'; // prettier-ignore
-import type { Grant } from './grant.js';
+import type { Grant, Permission } from './grant.js';
 
 export type GuardedStore = Pick<
   Store,
@@ -27,8 +27,8 @@ export function guarded(store: Store, grant: Grant, rowsOf: RowsOf): GuardedStor
     rows: rowsOf(version),
   });
   /** Whether what the version says is visible. A tombstone says what the version before it said. */
-  const seesContent = async (version: Version): Promise<boolean> => {
-    const node = grant.visible(version.ref.type);
+  const seesContent = async (version: Version, permission: Permission = 'read'): Promise<boolean> => {
+    const node = grant.visible(version.ref.type, permission);
     if (node.op === 'all' || node.op === 'none') return node.op === 'all';
     let last: Version | undefined = version;
     while (last !== undefined && last.body === undefined)
@@ -49,10 +49,11 @@ export function guarded(store: Store, grant: Grant, rowsOf: RowsOf): GuardedStor
   });
   const checkWrite = async (write: Write): Promise<void> => {
     const { ref, expected, lastUpdated, rows } = write;
-    const node = grant.visible(ref.type);
+    const permission = permissionOf(write, grant);
+    const node = grant.visible(ref.type, permission);
     if (node.op === 'all') return;
     const replaced = expected === 0 ? undefined : await store.read(ref, expected);
-    if (replaced !== undefined && !(await seesContent(replaced)))
+    if (replaced !== undefined && !(await seesContent(replaced, permission)))
       throw new FhirError('not-found', `There is no ${refKey(ref)}.`);
     if (write.body !== undefined && !(await matches(node, { ref, lastUpdated, rows }, resolve))) {
       throw new FhirError(
@@ -83,7 +84,7 @@ export function guarded(store: Store, grant: Grant, rowsOf: RowsOf): GuardedStor
     },
     async readMany(refs) {
       const found = await store.readMany(refs.filter(ref => searchable(grant, ref.type).op !== 'none'));
-      const seen = await Promise.all(found.map(seesContent));
+      const seen = await Promise.all(found.map(version => seesContent(version)));
       return found.filter((_, i) => seen[i]);
     },
     ...(store.generation === undefined ? {} : { generation: () => store.generation!() }),
@@ -119,9 +120,19 @@ export function guarded(store: Store, grant: Grant, rowsOf: RowsOf): GuardedStor
   };
 }
 
+/** What a write needs. A creation by PUT is permitted by either, judged by the narrower. */
+function permissionOf({ ref, expected, body }: Write, grant: Grant): Permission {
+  if (body === undefined) return 'delete';
+  return expected === 0 && grant.permits('create', ref.type) ? 'create' : 'update';
+}
+
 /** What of the type a grant may come upon by a search, a chain, an include or a history. */
 const searchable = (grant: Grant, type: string): Node =>
-  grant.permits('search', type) || grant.permits('read', type) ? grant.visible(type) : none;
+  grant.permits('search', type)
+    ? grant.visible(type, 'search')
+    : grant.permits('read', type)
+      ? grant.visible(type)
+      : none;
 
 /** ANDs what the grant sees to the far end of every link and backlink of a node; a grant's own links lead anywhere. */
 function restrict(node: Node, grant: Grant): Node {
@@ -138,7 +149,11 @@ function restrict(node: Node, grant: Grant): Node {
       const narrow = node.types.filter(type => !['all', 'none'].includes(searchable(grant, type).op));
       return or(
         open.length === 0 ? none : { ...node, types: open, node: inner },
-        ...narrow.map((type): Node => ({ ...node, types: [type], node: and(inner, grant.visible(type)) })),
+        ...narrow.map((type): Node => ({
+          ...node,
+          types: [type],
+          node: and(inner, searchable(grant, type)),
+        })),
       );
     }
     case 'backlink': {

@@ -28,7 +28,7 @@ export const history: Handler = async context => {
     const cursor = sealCursor(settings.cursorKey, {
       position: page.next,
       params,
-      grant: context.grant.principal,
+      grant: context.grant.id,
       path,
     });
     links.push({ relation: 'next', url: url(new URLSearchParams({ _cursor: cursor })) });
@@ -53,7 +53,7 @@ function scopeOf(context: Context): { scope: HistoryScope; params: [string, stri
   const opened =
     cursor === undefined
       ? undefined
-      : openCursor(settings.cursorKey, cursor, { grant: context.grant.principal, path });
+      : openCursor(settings.cursorKey, cursor, { grant: context.grant.id, path });
   const given: readonly (readonly [string, string])[] = opened?.params ?? request.query;
   const params: [string, string][] = [];
   let count = settings.defaultCount;

@@ -26,7 +26,7 @@ export async function once<T>(context: Context, serve: (receipt: MakeReceipt<T>)
   if (given === '' || given.length > 255)
     throw new FhirError('value', 'Idempotency-Key must have 1 to 255 characters.');
   // Scoped to who asks: nobody else's key answers, or even shows that it exists.
-  const key = digest([grant.principal, given]);
+  const key = digest([grant.id, given]);
   const print = fingerprint(request);
   const earlier = async (): Promise<T | undefined> => {
     const stored = await store.receipt(key);

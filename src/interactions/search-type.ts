@@ -113,7 +113,7 @@ function startOf(context: Context): { params: Params; start: Position; before: r
   const given = request.method === 'POST' ? [...request.query, ...formOf(context)] : request.query;
   const cursor = given.find(([name]) => name === '_cursor')?.[1];
   if (cursor === undefined) return { params: given, start: beginning, before: [] };
-  const opened = openCursor(settings.cursorKey, cursor, { grant: grant.principal, path: pathOf(context) });
+  const opened = openCursor(settings.cursorKey, cursor, { grant: grant.id, path: pathOf(context) });
   return { params: opened.params, start: opened.position, before: opened.before ?? [] };
 }
 
@@ -151,7 +151,7 @@ function linksOf(
       position,
       before: trail,
       params: search.understood,
-      grant: grant.principal,
+      grant: grant.id,
       path: pathOf(context),
     });
     return { relation, url: url([['_cursor', cursor]]) };

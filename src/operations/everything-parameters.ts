@@ -35,7 +35,7 @@ export function askedOf(context: Context, path: string): Asked {
   const opened =
     cursor === undefined
       ? undefined
-      : openCursor(settings.cursorKey, cursor, { grant: grant.principal, path });
+      : openCursor(settings.cursorKey, cursor, { grant: grant.id, path });
   const once = new Map<string, string>();
   const types = new Set<string>();
   const params: (readonly [string, string])[] = [];

@@ -79,7 +79,7 @@ export const everything: Handler = async context => {
     const cursor = sealCursor(settings.cursorKey, {
       position: next,
       params: asked.params,
-      grant: grant.principal,
+      grant: grant.id,
       path,
     });
     links.push({ relation: 'next', url: url([['_cursor', cursor]]) });

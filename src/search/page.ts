@@ -16,7 +16,7 @@ export interface CursorContent {
 
 /** Whom the link is for and what it is a link of; a token opened with another binding is refused. */
 export interface CursorBinding {
-  /** Names the grant, such as its principal or a hash of it. */
+  /** The grant's id. */
   readonly grant: string;
   /** What was searched, such as `Patient` or `Patient/1/_history`. */
   readonly path: string;

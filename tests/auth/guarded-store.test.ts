@@ -17,6 +17,7 @@ const refersTo = (param: string, target: string): Node => ({
   where: [{ column: 'target', is: 'eq', value: target }],
 });
 const grant = (visible: (type: string) => Node, more: Partial<Grant> = {}): Grant => ({
+  id: 'somebody',
   principal: 'somebody',
   visible,
   permits: () => true,

@@ -240,7 +240,7 @@ onEveryStore('$everything', {}, tsela => {
     const next = nextOf(await get('Patient/1/$everything?_count=3&start=2000'))!;
     expect(next).not.toContain('2000');
     expect((await get(next.replace('Patient/1/', 'Patient/2/'))).status).toBe(400);
-    const other: Grant = { principal: 'another', visible: () => all, permits: () => true };
+    const other: Grant = { id: 'another', principal: 'another', visible: () => all, permits: () => true };
     expect((await tsela().as(other)('GET', next)).status).toBe(400);
   });
 
@@ -289,6 +289,7 @@ onEveryStore('$everything', {}, tsela => {
       Medication: all,
     };
     const send = tsela().as({
+      id: 'nurse',
       principal: 'nurse',
       permits: (permission, type) => permission === 'read' && type !== 'Medication',
       visible: type => visible[type] ?? none,

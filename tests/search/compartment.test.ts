@@ -220,6 +220,7 @@ onEveryStore('compartments', {}, tsela => {
   describe('for a restricted grant', () => {
     /** Sees one patient and observations of one code, may not search conditions. */
     const grant: Grant = {
+      id: 'nurse',
       principal: 'nurse',
       permits: (_permission, type) => type !== 'Condition',
       visible(type) {
