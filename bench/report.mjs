@@ -1,7 +1,7 @@
 // The table on the terminal, and the same in docs/performance.md between its two marks.
 import Database from 'better-sqlite3';
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem, type } from 'node:os';
 import { join } from 'node:path';
 import { project } from './children.mjs';
@@ -51,6 +51,13 @@ export function print({ machine: at, source, results }) {
     console.log(`\n${store}`);
     console.log('  ours      limit     ratio   target      ');
     for (const row of results.filter(each => each.store === store)) {
+      if (row.table !== undefined) {
+        console.log(`\n  ${row.table.title}`);
+        for (const [name, ...cells] of [row.table.columns, ...row.table.rows])
+          console.log(`  ${cells.map(cell => cell.padStart(14)).join('')}  ${name}`);
+        console.log();
+        continue;
+      }
       const mark = row.met === undefined ? ' ' : row.met ? '✓' : '✗';
       const cells = [
         short(row.ours).padEnd(9),
@@ -69,7 +76,7 @@ export function print({ machine: at, source, results }) {
   }
 }
 
-const begin = '<!-- measured: written by bench/run.mjs -->';
+const begin = part => `<!-- measured${part === undefined ? '' : ` ${part}`}: written by bench/run.mjs -->`;
 const end = '<!-- /measured -->';
 
 function tables({ date, command, machine: at, source, results }) {
@@ -77,7 +84,7 @@ function tables({ date, command, machine: at, source, results }) {
     `Measured ${date} at commit ${at.commit} by \`${command}\` on ${at.cores} cores of ${at.cpu} (load before: ${short(at.load)}), ${at.memory}, ${at.system}, Node ${at.node}, SQLite ${at.sqlite}. Data: ${source}.`,
   ];
   for (const store of new Set(results.map(row => row.store))) {
-    const rows = results.filter(row => row.store === store);
+    const rows = results.filter(row => row.store === store && row.table === undefined);
     lines.push(
       '',
       `### ${store}`,
@@ -100,16 +107,25 @@ function tables({ date, command, machine: at, source, results }) {
           .join(', ')}.`,
       );
     }
+    for (const { table } of results.filter(row => row.store === store && row.table !== undefined)) {
+      lines.push('', `${table.title}.`, '');
+      for (const cells of [table.columns, table.columns.map(() => '---'), ...table.rows])
+        lines.push(`| ${cells.join(' | ')} |`);
+    }
   }
   return lines.join('\n');
 }
 
-/** Replaces what is between the marks. */
-export function record(result) {
+/** Replaces what is between the marks of the part, and the part in result.json. The part without a name is the rest. */
+export function record(result, part) {
+  const json = join(project, 'bench/result.json');
+  const { scale, ...rest } = existsSync(json) ? JSON.parse(readFileSync(json, 'utf8')) : {};
+  const whole = part === undefined ? { ...result, scale } : { ...rest, scale: result };
+  writeFileSync(json, `${JSON.stringify(whole, undefined, 2)}\n`);
   const file = join(project, 'docs/performance.md');
   const text = readFileSync(file, 'utf8');
-  const [before, rest] = text.split(begin);
-  const after = rest?.split(end)[1];
-  if (after === undefined) throw new Error(`docs/performance.md has lost its marks ${begin} and ${end}`);
-  writeFileSync(file, `${before}${begin}\n${tables(result)}\n${end}${after}`);
+  const [before, following] = text.split(begin(part));
+  const at = following?.indexOf(end) ?? -1;
+  if (at < 0) throw new Error(`docs/performance.md has lost its marks ${begin(part)} and ${end}`);
+  writeFileSync(file, `${before}${begin(part)}\n${tables(result)}\n${following.slice(at)}`);
 }
