@@ -31,7 +31,7 @@ answering({
     db.pragma('mmap_size = 2147418112');
     const from = new Database(model, { readonly: true });
     for (const { sql } of from
-      .prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'")
+      .prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*' AND name NOT GLOB 'words_*'")
       .all())
       db.exec(sql);
     inserts = Object.fromEntries(
@@ -40,6 +40,7 @@ answering({
         return [table, db.prepare(`INSERT INTO ${table} VALUES (${columns.map(() => '?').join()})`)];
       }),
     );
+    inserts.words = db.prepare('INSERT INTO words (rowid, tokens) VALUES (?, ?)');
     from.close();
   },
   /** Inserts the rows of the resources numbered above `after`, so many resources to a commit. */
@@ -53,6 +54,8 @@ answering({
         byResource.get(resource).push([inserts[table], values]);
       }
     }
+    for (const [resource, tokens] of wordsOf(from, after))
+      byResource.get(resource)?.push([inserts.words, [resource, tokens]]);
     from.close();
     const resources = [...byResource].sort(([a], [b]) => a - b).map(([, rows]) => rows);
     const rows = resources.reduce((sum, each) => sum + each.length, 0);
@@ -71,3 +74,17 @@ answering({
   },
   close: () => db.close(),
 });
+
+/** The full-text index keeps places of words, not texts: these are put together again. */
+function wordsOf(from, after) {
+  from.exec('CREATE VIRTUAL TABLE temp.said USING fts5vocab (main, words, instance)');
+  const words = new Map();
+  for (const [resource, term, place] of from
+    .prepare('SELECT doc, term, "offset" FROM temp.said WHERE doc > ?')
+    .raw()
+    .iterate(after)) {
+    if (!words.has(resource)) words.set(resource, []);
+    words.get(resource)[place] = term;
+  }
+  return [...words].map(([resource, terms]) => [resource, terms.join(' ')]);
+}

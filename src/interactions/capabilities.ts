@@ -126,6 +126,16 @@ function capabilityStatement(base: string, settings: Settings, routes: readonly 
           documentation: 'The id of a List that has the resource as an item.',
         },
         {
+          name: '_text',
+          type: 'special',
+          documentation: 'Words of the narrative: all of them, "a phrase", OR, NOT, (), begin*.',
+        },
+        {
+          name: '_content',
+          type: 'special',
+          documentation: 'Words of the whole resource, as in _text.',
+        },
+        {
           name: '_filter',
           type: 'special',
           documentation: 'An expression of comparisons: https://hl7.org/fhir/R4/search_filter.html',

@@ -4,6 +4,7 @@ import { FhirError } from '../errors.js';
 import { resourceTypes } from '../fhir/definitions.js';
 import { comparedCriterion, plainCriterion } from './criterion.js';
 import { located, readFilter, type Comparing, type Filter, type FilterStep } from './filter.js';
+import { fullText, fullTextOf } from './full-text.js';
 import { inList } from './list.js';
 import { referenceAnswers, referenceNamed, someOf, UnknownParameter } from './named-parameter.js';
 import type { CustomParameters, Parameter } from './parameters.js';
@@ -80,6 +81,8 @@ export const isOneOf = (types: readonly string[]): Node => {
 function criterionOf(type: string, name: string, values: readonly string[], asking: Asking): Node {
   countNode(name, asking);
   if (/^_list(:|$)/.test(name)) return inList(name, values);
+  const fullTextName = fullTextOf(name);
+  if (fullTextName !== undefined) return fullText(fullTextName, values.join(','));
   if (name.startsWith('_has:')) return reverseChain(type, name, values, joined(asking, name));
   const dot = name.indexOf('.');
   if (dot >= 0) return chain(type, name, dot, values, joined(asking, name));
@@ -124,6 +127,11 @@ function comparedOn(
 ): Node {
   if (step === undefined) return none;
   countNode(step.name, asking);
+  const fullTextName = more.length === 0 ? fullTextOf(step.name) : undefined;
+  if (fullTextName !== undefined) {
+    if (filter.comparison === 'co') return fullText(fullTextName, filter.value);
+    throw new FhirError('invalid-search', `"${filter.comparison}" is not for ${step.name}; accepted: co.`);
+  }
   if (more.length === 0)
     return comparedCriterion(type, step.name, filter.comparison, filter.value, asking.settings);
   const next = joined(asking, step.name);

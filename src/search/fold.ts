@@ -51,3 +51,18 @@ const foldAny = (text: string): string =>
     .replace(separators, ' ')
     .trim()
     .normalize('NFC');
+
+const foldedTexts = new Map<string, string>();
+/** Displays repeat; texts that people write do not, and are longer. */
+const kept = { texts: 5000, length: 100 };
+
+/** `fold`, remembering what it lately folded. */
+export function foldedOf(text: string): string {
+  let folded = foldedTexts.get(text);
+  if (folded === undefined) {
+    folded = fold(text);
+    if (foldedTexts.size >= kept.texts) foldedTexts.clear();
+    if (text.length <= kept.length) foldedTexts.set(text, folded);
+  }
+  return folded;
+}

@@ -8,10 +8,11 @@ import { Collector } from './extract/collector.js';
 import { compileExtraction, type Extraction } from './extract/compile.js';
 import { parametersOf, type CustomParameters } from './parameters.js';
 import type { Row } from './rows.js';
+import { wordsOf } from './words.js';
 import type { RowSettings } from './types/search-type.js';
 
 /** Raised by hand whenever the same resource and parameters give other rows than before. */
-const extractorVersion = 3;
+const extractorVersion = 4;
 
 /** `_id` and `_lastUpdated` are answered by the stores' own columns. */
 const unwritten = new Set(['_id', '_lastUpdated']);
@@ -50,7 +51,11 @@ export function indexRows(resource: Resource, settings: RowSettings): Row[] {
     collector.take(); // or the next resource would get what this one left
     throw error;
   }
-  return collector.take();
+  const rows: Row[] = collector.take();
+  const { narrative, content } = wordsOf(resource);
+  if (narrative !== '') rows.push({ kind: 'words', param: '_text', text: narrative });
+  if (content !== '') rows.push({ kind: 'words', param: '_content', text: content });
+  return rows;
 }
 
 /**

@@ -131,6 +131,7 @@ const rowHolds = (row: Row, leaf: Leaf): boolean =>
 
 /** @throws RangeError for a column the row's kind does not have: the plan is wrong, not the data */
 function columnOf(row: Row, column: string): string | number {
+  if (row.kind === 'words') return row.text;
   if (row.kind !== 'composite') return columnOfPart(row, column);
   const dot = column.indexOf('.');
   const part = row.parts[Number(column.slice(0, dot))];

@@ -35,7 +35,7 @@ export function parameterNamed(type: string, code: string, custom?: CustomParame
 }
 
 /** In the specification, but not here yet. */
-const unsupported = new Set(['_text', '_content', '_query']);
+const unsupported = new Set(['_query']);
 
 /** @throws FhirError where the parameter is no reference to resources of this server */
 export function referenceNamed(

@@ -4,7 +4,7 @@ import type { SearchParameterDefinition, SearchParameterType } from '../fhir/def
 import type { FhirPathNode } from '../fhir/fhirpath.js';
 import type { JsonObject } from '../fhir/json.js';
 import type { TypedPath, TypedTest } from './extract/typed-path.js';
-import type { RowKind } from './rows.js';
+import type { ParameterRow } from './rows.js';
 
 /** The places a composite's tuples are made at, each with its components' paths from there. */
 export interface Tuples {
@@ -17,7 +17,7 @@ export interface Parameter {
   readonly type: SearchParameterType;
   readonly url: string;
   /** Kind of its rows; absent where there are none. */
-  readonly kind?: RowKind;
+  readonly kind?: ParameterRow['kind'];
   /** Types its references may lead to; empty unless it is a reference parameter. */
   readonly targets: readonly string[];
   /** Where its values are; empty for composites and conditions. */

@@ -48,7 +48,7 @@ export interface SortKey {
   /** The parameter whose `end` rows give the order; `_id` and `_lastUpdated` too. */
   readonly param: string;
   /** token sorts by code, string by folded value, date and number by lo ascending and hi descending, uri by value. */
-  readonly kind: Exclude<RowKind, 'composite' | 'reference'>;
+  readonly kind: Exclude<RowKind, 'composite' | 'reference' | 'words'>;
   readonly descending: boolean;
 }
 

@@ -46,6 +46,14 @@ export interface UriRow extends RowOf<'uri'> {
 export interface CompositeRow extends RowOf<'composite'> {
   readonly parts: readonly Part[];
 }
+/**
+ * The words of `_text` or `_content`, in order (words.ts): folded, between single spaces, a space at both ends, and a line
+ * feed as a word of its own between two texts. Conditions are `contains` with a space before: ` chest pain ` is the phrase,
+ * ` che` the beginning of a word.
+ */
+export interface WordsRow extends RowOf<'words'> {
+  readonly text: string;
+}
 /** A component of a composite: a row's columns without its parameter. */
 export type Part =
   | Columns<TokenRow>
@@ -56,7 +64,9 @@ export type Part =
   | Columns<UriRow>;
 type Columns<R> = R extends unknown ? Omit<R, 'param' | 'end'> : never;
 
-export type Row = TokenRow | StringRow | ReferenceRow | DateRow | NumberRow | UriRow | CompositeRow;
+/** Rows that a search parameter's elements make. */
+export type ParameterRow = TokenRow | StringRow | ReferenceRow | DateRow | NumberRow | UriRow | CompositeRow;
+export type Row = ParameterRow | WordsRow;
 export type RowKind = Row['kind'];
 
 export const openLow = -8.64e15;

@@ -2,7 +2,7 @@
 // docs/index-rows.md. Surprising: it is reused from resource to resource, since most of the work of indexing would
 // otherwise be making its arrays.
 import { compareText } from '../sort.js';
-import type { Part, Row, RowKind } from '../rows.js';
+import type { ParameterRow as Row, Part, RowKind } from '../rows.js';
 import type { RowSettings, Sink } from '../types/search-type.js';
 
 /** Where the rows of one parameter gather. */

@@ -5,7 +5,7 @@ import type { Json } from '../../fhir/json.js';
 import type { Condition, Leaf } from '../plan.js';
 import { or, type Node } from '../plan.js';
 import type { CustomParameters } from '../parameter.js';
-import type { Part, RowKind } from '../rows.js';
+import type { ParameterRow, Part, RowKind } from '../rows.js';
 
 /** What the rows of a server depend on besides the resource. */
 export interface RowSettings {
@@ -63,7 +63,7 @@ export const comparisons = [
 export type Comparison = (typeof comparisons)[number];
 
 export interface SearchType {
-  readonly kind: RowKind;
+  readonly kind: ParameterRow['kind'];
   /** By the FHIR type of the element. */
   readonly index: Readonly<Record<string, Indexer>>;
   /** Modifiers besides `missing`; for messages, the CapabilityStatement's notes and docs/search.md. */

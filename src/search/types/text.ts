@@ -1,23 +1,9 @@
 // `:text` on tokens and references: rows of the texts that go with codes, found by their beginning.
 // https://hl7.org/fhir/R4/search.html#modifiers. docs/decisions/0030-text-and-units.md has what they cost.
 import type { Json } from '../../fhir/json.js';
-import { fold } from '../fold.js';
+import { fold, foldedOf } from '../fold.js';
 import type { Node } from '../plan.js';
 import { leaf, refuse, unescape, type Asked, type Sink } from './search-type.js';
-
-const foldedTexts = new Map<string, string>();
-/** Displays repeat; texts that people write do not, and are longer. */
-const kept = { texts: 5000, length: 100 };
-
-function foldedOf(text: string): string {
-  let folded = foldedTexts.get(text);
-  if (folded === undefined) {
-    folded = fold(text);
-    if (foldedTexts.size >= kept.texts) foldedTexts.clear();
-    if (text.length <= kept.length) foldedTexts.set(text, folded);
-  }
-  return folded;
-}
 
 /** For `:text`. Only the folded text is asked for, so that the text as sent takes no room. */
 export function addText(value: Json | undefined, sink: Sink): void {

@@ -1,7 +1,7 @@
 // A leaf of a plan as a MongoDB condition: keys and patterns over `k`, and elements of the arrays `d`, `n` and `c`
 // (fields.ts). One row must satisfy all of a leaf's conditions, so they always meet in one key or one element.
 import type { Condition, Leaf } from '../../search/plan.js';
-import { between, keySafe, keyStart, secondKeyStart, textColumns, type TextKind } from './fields.js';
+import { between, keySafe, keyStart, secondKeyStart, textColumns, wordKey, type TextKind } from './fields.js';
 
 /** A filter, or a part of one. */
 export type Criteria = Readonly<Record<string, unknown>>;
@@ -48,6 +48,8 @@ export function rowCriteria(leaf: Leaf): Criteria {
       return elements('d', leaf, condition => condition.column);
     case 'number':
       return elements('n', leaf, condition => condition.column);
+    case 'words':
+      return conjunction(leaf.where.map(condition => wordsCriteria(leaf.param, condition)));
     case 'composite':
       return elements('c', leaf, condition => `c${condition.column}`);
   }
@@ -69,6 +71,20 @@ function elements(array: string, leaf: Leaf, path: (condition: Condition) => str
   const parts =
     paths.size === conditions.length ? (Object.assign({}, ...conditions) as Criteria) : { $and: conditions };
   return { [array]: { $elemMatch: { p: leaf.param, ...parts } } };
+}
+
+/** Words are keys; that several follow one another is seen in the text itself. */
+function wordsCriteria(param: string, condition: Condition): Criteria {
+  const { column, is } = condition;
+  if (column !== 'text' || is !== 'contains' || !/^ \S/.test(condition.value))
+    throw new TypeError(`A words row has no ${column} that could be asked with ${is}`);
+  const { value } = condition;
+  const words = value.trim().split(' ');
+  const whole = value.endsWith(' ') ? words : words.slice(0, -1);
+  const parts: Criteria[] = [...new Set(whole)].map(word => ({ k: wordKey(param, word) }));
+  if (words.length > whole.length) parts.push({ k: { $regex: `^${quoted(wordKey(param, words.at(-1)!))}` } });
+  if (words.length > 1) parts.push({ w: { $elemMatch: { p: param, text: { $regex: quoted(value) } } } });
+  return conjunction(parts);
 }
 
 function onColumn(condition: Condition): unknown {

@@ -13,12 +13,14 @@ export interface IndexFields {
   n?: { p: string; lo: number; hi: number; system: string; code: string }[];
   /** Composite rows; the columns of component i below `c<i>`. */
   c?: Record<string, unknown>[];
+  /** Texts of the words rows, for phrases; their words are keys. */
+  w?: { p: string; text: string }[];
   /** Sort values by `sortField`, ascending and descending. */
   a?: Record<string, string | number>;
   z?: Record<string, string | number>;
 }
 
-export type TextKind = Exclude<RowKind, 'date' | 'number' | 'composite'>;
+export type TextKind = Exclude<RowKind, 'date' | 'number' | 'composite' | 'words'>;
 
 /**
  * The columns of a text row: `first` alone and `second` alone are stored as keys where marked, both together always
@@ -61,6 +63,8 @@ export const keyStart = (kind: TextKind, param: string): string =>
   textColumns[kind].letter + keySafe(param) + start;
 export const secondKeyStart = (kind: TextKind, param: string): string =>
   textColumns[kind].letter + keySafe(param) + secondStart;
+/** A word, or the beginning of one, of the parameter's text. Words hold no separators. */
+export const wordKey = (param: string, word: string): string => `w${keySafe(param)}${start}${word}`;
 /** Any parameter's reference to the target: what a deletion looks for. */
 export const targetKey = (target: string): string => `*${start}${keySafe(target)}`;
 
@@ -95,8 +99,17 @@ export function indexFields(rows: readonly Row[]): IndexFields {
       case 'composite':
         (fields.c ??= []).push(compositeField(row));
         break;
+      case 'words':
+        for (const word of row.text.split(' ')) if (/\S/.test(word)) keys.add(wordKey(row.param, word));
+        (fields.w ??= []).push({ p: row.param, text: row.text });
+        break;
     }
-    if (row.end !== undefined && row.kind !== 'composite' && row.kind !== 'reference') {
+    if (
+      row.end !== undefined &&
+      row.kind !== 'words' &&
+      row.kind !== 'composite' &&
+      row.kind !== 'reference'
+    ) {
       const field = sortField(row.kind, row.param);
       if (row.end & 1) (fields.a ??= {})[field] = sortValue(row, false);
       if (row.end & 2) (fields.z ??= {})[field] = sortValue(row, true);
@@ -125,7 +138,7 @@ function compositeField(row: CompositeRow): Record<string, unknown> {
 }
 
 function sortValue(
-  row: Exclude<Row, { kind: 'composite' | 'reference' }>,
+  row: Exclude<Row, { kind: 'composite' | 'reference' | 'words' }>,
   descending: boolean,
 ): string | number {
   switch (row.kind) {

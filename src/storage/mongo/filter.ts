@@ -46,7 +46,8 @@ function indexFor(node: Node): TypeIndex | undefined {
   if (parts.some(part => part.op === 'backlink')) return undefined; // a list of ids
   if (parts.some(part => part.op === 'link')) return 'key';
   const kinds = new Set(leaves.filter(leaf => leaf.param !== '_lastUpdated').map(leaf => leaf.kind));
-  for (const kind of ['reference', 'token', 'uri', 'string'] as const) if (kinds.has(kind)) return 'key';
+  for (const kind of ['reference', 'token', 'uri', 'string', 'words'] as const)
+    if (kinds.has(kind)) return 'key';
   for (const kind of ['composite', 'date', 'number'] as const) if (kinds.has(kind)) return kind;
   return leaves.some(leaf => leaf.param === '_lastUpdated') ? 'updated' : undefined;
 }

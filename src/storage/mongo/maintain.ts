@@ -107,7 +107,7 @@ async function expungeOnce(
   return deletedCount + 1;
 }
 
-const indexNames = ['k', 'd', 'n', 'c', 'a', 'z'] as const satisfies readonly (keyof IndexFields)[];
+const indexNames = ['k', 'd', 'n', 'c', 'w', 'a', 'z'] as const satisfies readonly (keyof IndexFields)[];
 
 export async function reindex(
   layout: Layout,

@@ -7,6 +7,7 @@ import type { Connection } from './connection.js';
 import { indexed, type Table } from './postings.js';
 import { deletion } from './record.js';
 import { hasEnd, keyColumns, storedEnd } from './tables.js';
+import { sumOfTokens, sumsOfWords } from './words.js';
 
 const tables: readonly Table[] = ['tok', 'str', 'ref', 'rref', 'dat', 'num', 'cmp'];
 
@@ -16,13 +17,15 @@ export async function* check(
   rowsOf: RowsOf,
 ): AsyncGenerator<string> {
   const expected = new Map<string, number>();
+  const words = new Map<number, number>();
   for await (const page of pages) {
-    for (const version of page) yield* checkResource(connection, version, rowsOf, expected);
+    for (const version of page) yield* checkResource(connection, version, rowsOf, expected, words);
   }
   for (const table of tables) {
     yield* checkSurplus(connection, table, expected);
     await turn();
   }
+  yield* checkWords(connection, words);
   for (const [sentence, sql] of invariants) {
     for (const row of connection.all<{ what: string }>(`${sql} LIMIT 20`)) yield `${sentence} ${row.what}.`;
     await turn();
@@ -34,6 +37,7 @@ function* checkResource(
   version: Version & { readonly rid: number },
   rowsOf: RowsOf,
   expected: Map<string, number>,
+  words: Map<number, number>,
 ): Generator<string> {
   const { dictionary } = connection;
   const name = `${version.ref.type}/${version.ref.id}`;
@@ -59,6 +63,7 @@ function* checkResource(
   if (stored.lu !== version.lastUpdated) yield `${name} is listed with another lastUpdated.`;
   if (stored.d !== made.primaryDate) yield `${name} is listed with another primary date.`;
   if (!stored.b.equals(made.packed())) yield `${name} has other packed values than its body gives.`;
+  if (made.tokens !== '') words.set(version.rid, sumOfTokens(made.tokens));
   for (const { table, key, end } of made.postings.values()) {
     const p = table === 'rref' ? key[1] : key[0];
     const counter = `${table} ${String(p)}`;
@@ -89,6 +94,26 @@ function* checkSurplus(
       yield `${connection.dictionary.kindOf(type).name} has ${surplus} index rows of ${code} (${table}) more than its resources give.`;
     }
   }
+}
+
+/** `expected`: a sum over the words that each resource should have. */
+async function* checkWords(
+  connection: Connection,
+  expected: ReadonlyMap<number, number>,
+): AsyncGenerator<string> {
+  const found = new Map<number, number>();
+  for (const sums of sumsOfWords(connection.db.name)) {
+    for (const [rid, sum] of sums) found.set(rid, ((found.get(rid) ?? 0) + sum) | 0);
+    await turn();
+  }
+  const what = (rid: number): string =>
+    connection.one<string>(`SELECT ${named} FROM res WHERE rid = ?`, rid) ?? `Resource number ${rid}`;
+  for (const [rid, sum] of expected)
+    if (found.get(rid) !== sum)
+      yield `${what(rid)} has other words in the full-text index than its body gives.`;
+  for (const rid of found.keys())
+    if (!expected.has(rid))
+      yield `${what(rid)} has words in the full-text index that its body does not give.`;
 }
 
 const named = "(SELECT k.name || '/' || res.id FROM kind k WHERE k.id = res.type)";

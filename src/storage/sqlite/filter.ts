@@ -18,6 +18,7 @@ import { gather } from './gather.js';
 import { present, someRow } from './pack.js';
 import type { Query, Steps } from './query.js';
 import { rowTest } from './row-test.js';
+import { withWords } from './words.js';
 
 /** The expression for candidates of one type. `r` and `cur` name the candidate in the statement it goes into. */
 export function* filter(query: Query, kind: Kind, node: Node, r: string, cur: string): Steps<Fragment> {
@@ -91,6 +92,7 @@ function* leafFilter(query: Query, kind: Kind, leaf: Leaf, r: string, cur: strin
   if (isBuiltIn(leaf)) return builtIn(kind, leaf, r, cur);
   const param = connection.dictionary.param(kind.id, leaf.param, leaf.kind);
   if (param === undefined) return no;
+  if (leaf.kind === 'words') return query.inset(yield* withWords(query, param, leaf), r);
   if (leaf.where.length === 0 && leaf.kind !== 'reference')
     return query.holds(packed => present(packed, param.p), cur);
   const probed = probe(connection, param, withFolded(leaf), r, cur);

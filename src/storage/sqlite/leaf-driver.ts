@@ -17,6 +17,7 @@ import { allOf, isNo, isYes } from './fragment.js';
 import type { Query } from './query.js';
 import { dateDriver, numberDriver } from './ranges.js';
 import { compositeRange, tupleTest } from './row-test.js';
+import { wordsDriver } from './words.js';
 
 /** Undefined where a leaf bounds no range. `others` are the conjuncts beside it. */
 export function leafDriver(
@@ -56,6 +57,8 @@ export function leafDriver(
       return dateDriver(param, leaf, others);
     case 'number':
       return numberDriver(connection, param, leaf);
+    case 'words':
+      return wordsDriver(param, leaf);
     case 'composite': {
       const range = compositeRange(leaf);
       if (isYes(range)) return undefined;

@@ -5,6 +5,7 @@ import type { Connection } from './connection.js';
 import { indexed, primaryDateAmong } from './postings.js';
 import { deletion } from './record.js';
 import { insert, moveReferences } from './tables.js';
+import { insertWords, removeWords } from './words.js';
 import type { Writer } from './writer.js';
 
 export type Task =
@@ -98,6 +99,7 @@ function removeIndex(connection: Connection, type: number, rid: number): void {
   for (const table of ['tok', 'str', 'ref', 'dat', 'num', 'cmp'])
     connection.run(`DELETE FROM ${table} WHERE ${of} AND r = ?`, type, rid);
   connection.run('DELETE FROM rref WHERE r = ?', rid);
+  removeWords(connection, rid);
   connection.run('DELETE FROM cur WHERE type = ? AND r = ?', type, rid);
 }
 
@@ -105,6 +107,7 @@ function removeIndex(connection: Connection, type: number, rid: number): void {
 function clearIndex(connection: Connection): void {
   for (const table of ['tok', 'str', 'ref', 'rref', 'dat', 'num', 'cmp', 'cur', 'dangling', 'tgt', 'param'])
     connection.db.exec(`DELETE FROM ${table}`);
+  connection.db.exec("INSERT INTO words (words) VALUES ('delete-all')");
   connection.db.exec('UPDATE kind SET primary_date = NULL');
   // Until it is whole again the index has no name: whoever is interrupted finds that it must be made anew.
   connection.db.exec("DELETE FROM meta WHERE k = 'indexVersion'");
@@ -128,6 +131,7 @@ function index(connection: Connection, rid: number, version: number, rows: reado
   }
   const made = indexed(kind, rid, rows, dictionary);
   for (const posting of made.postings.values()) insert(connection, posting);
+  if (made.tokens !== '') insertWords(connection, rid, made.tokens);
   connection.run(
     'INSERT OR REPLACE INTO cur (type, r, lu, d, b) VALUES (?, ?, ?, ?, ?)',
     kind.id,

@@ -2,7 +2,7 @@
 // resource (ranges, :contains, :missing), and a sort takes its values from it.
 // Form: groups by rising p of { p less the last group's, length, rows }, both varints; a row's first byte carries its
 // `end` bits. An empty group says only that the parameter has rows.
-import type { Row, RowKind } from '../../search/rows.js';
+import type { ParameterRow, RowKind } from '../../search/rows.js';
 import type { Dictionary, Param } from './dictionary.js';
 
 /** A row as a filter sees it; the columns of its kind. */
@@ -45,7 +45,7 @@ function putText(text: string): void {
   room(length);
   at += bytes.write(text, at);
 }
-function putRow(row: Row, end: number, dictionary: Dictionary): void {
+function putRow(row: ParameterRow, end: number, dictionary: Dictionary): void {
   room(24);
   switch (row.kind) {
     case 'token':
@@ -76,7 +76,7 @@ function putRow(row: Row, end: number, dictionary: Dictionary): void {
 
 export interface Group {
   readonly param: Param;
-  readonly rows: readonly Row[];
+  readonly rows: readonly ParameterRow[];
   readonly ends: readonly number[];
 }
 

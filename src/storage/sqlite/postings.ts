@@ -2,10 +2,18 @@
 // docs/index-rows.md has the rows, docs/decisions/0020-sqlite-layout.md the tables.
 // Surprising: of several rows that claim the same end of a parameter only the first keeps it, so that a sort can never
 // show a resource twice whatever an extractor did.
-import { openHigh, openLow, type CompositeRow, type Part, type Row } from '../../search/rows.js';
+import {
+  openHigh,
+  openLow,
+  type CompositeRow,
+  type ParameterRow,
+  type Part,
+  type Row,
+} from '../../search/rows.js';
 import type { Value } from './statements.js';
 import type { Dictionary, Kind } from './dictionary.js';
 import { pack, type Group } from './pack.js';
+import { tokensOf } from './words.js';
 
 export type Table = 'tok' | 'str' | 'ref' | 'rref' | 'dat' | 'num' | 'cmp';
 
@@ -147,17 +155,19 @@ export interface Indexed {
   /** By a text that names the row: two equal postings are one. */
   readonly postings: Map<string, Posting>;
   readonly primaryDate: number;
+  /** Of the full-text index; '' for none. */
+  readonly tokens: string;
   packed(): Buffer;
 }
 
-const rank = (row: Row, descending: boolean): [string, number, number] => {
+const rank = (row: ParameterRow, descending: boolean): [string, number, number] => {
   if (row.kind === 'date' || row.kind === 'number')
     return descending ? ['', row.hi, row.lo] : ['', row.lo, row.hi];
   return [row.kind === 'composite' ? '' : textOf(row), 0, 0];
 };
 
 /** The ends as the rows carry them, each at most once: the first of the lowest, the first of the highest. */
-function endsOf(rows: readonly Row[]): number[] {
+function endsOf(rows: readonly ParameterRow[]): number[] {
   const ends: number[] = rows.map(row => row.end ?? 0);
   for (const bit of [1, 2]) {
     const bearers = ends.flatMap((end, i) => (end & bit ? [i] : []));
@@ -184,8 +194,14 @@ export function indexed(
   dictionary: Dictionary,
   known?: { readonly d: number },
 ): Indexed {
-  const grouped = new Map<string, Row[]>();
+  const grouped = new Map<string, ParameterRow[]>();
+  let tokens = '';
   for (const row of rows) {
+    if (row.kind === 'words') {
+      const { p } = dictionary.makeParam(kind.id, row.param, 'words', false);
+      tokens += `${tokens === '' ? '' : ' '}${tokensOf(p, row.text)}`;
+      continue;
+    }
     const name = `${row.kind} ${row.param}`;
     const group = grouped.get(name);
     if (group === undefined) grouped.set(name, [row]);
@@ -252,7 +268,7 @@ export function indexed(
       }
     }
   }
-  return { postings, primaryDate, packed: () => pack(groups, dictionary) };
+  return { postings, primaryDate, tokens, packed: () => pack(groups, dictionary) };
 }
 
 /** Integers within the range of Date, whatever an extractor computed. */

@@ -46,6 +46,10 @@ const migrations: readonly string[] = [
   CREATE INDEX claim_r ON claim (r);
   CREATE TABLE receipt (key TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
   `,
+  `
+  -- The words of current resources by their number: words.ts.
+  CREATE VIRTUAL TABLE words USING fts5 (tokens, content = '', contentless_delete = 1, tokenize = "ascii tokenchars '_'");
+  `,
 ];
 
 export const schemaVersion = migrations.length;

@@ -124,6 +124,7 @@ function writeGroup(): void {
         }
       }
     }
+    writer.finish();
     connection.db.exec('COMMIT');
   } catch (error) {
     // Nothing of the group is stored.

@@ -8,6 +8,7 @@ import { indexed, primaryDateAmong, type Indexed } from './postings.js';
 import { deletion, formOf, methods, refOf } from './record.js';
 import { findRefs } from './search.js';
 import { insert, moveReferences, remove } from './tables.js';
+import { asksWords, PendingWords } from './words.js';
 
 /** A commit as it crosses to the writer's thread. */
 export interface Commit {
@@ -21,14 +22,16 @@ interface Current {
   readonly op: number;
 }
 
-const emptyRows: Indexed = { postings: new Map(), primaryDate: 0, packed: () => Buffer.alloc(0) };
+const emptyRows: Indexed = { postings: new Map(), primaryDate: 0, tokens: '', packed: () => Buffer.alloc(0) };
 
 export class Writer {
   private nextRid = 0;
   private nextSeq = 0;
   private greatestLu = 0;
+  private readonly words: PendingWords;
 
   constructor(private readonly connection: Connection) {
+    this.words = new PendingWords(connection);
     this.recall();
   }
 
@@ -36,6 +39,7 @@ export class Writer {
   recall(): void {
     const { connection } = this;
     connection.dictionary.forget();
+    this.words.backTo(0);
     this.nextRid = (connection.one<number | null>('SELECT max(rid) FROM res') ?? 0) + 1;
     const last = connection.get<{ seq: number; greatest: number }>(
       'SELECT seq, lu + late AS greatest FROM log ORDER BY seq DESC LIMIT 1',
@@ -49,6 +53,9 @@ export class Writer {
   apply(commit: Commit): void {
     const { connection } = this;
     const before = [this.nextRid, this.nextSeq, this.greatestLu] as const;
+    if (commit.writes.some(({ condition }) => condition !== undefined && asksWords(condition.plan.where)))
+      this.words.write();
+    const mark = this.words.mark();
     connection.run('SAVEPOINT one');
     try {
       this.write(commit);
@@ -61,9 +68,15 @@ export class Writer {
         connection.run('RELEASE one');
       }
       connection.dictionary.rollback();
+      this.words.backTo(mark);
       [this.nextRid, this.nextSeq, this.greatestLu] = before;
       throw error;
     }
+  }
+
+  /** What the commits of a transaction have left to its end. */
+  finish(): void {
+    this.words.write();
   }
 
   private write({ writes, receipt }: Commit): void {
@@ -198,6 +211,7 @@ export class Writer {
     for (const [name, posting] of before.postings) if (!after.postings.has(name)) remove(connection, posting);
     for (const [name, posting] of after.postings)
       if (before.postings.get(name)?.end !== posting.end) insert(connection, posting);
+    this.words.change(rid, before.tokens, after.tokens);
     if (write.body === undefined) {
       if (d !== undefined) connection.run('DELETE FROM cur WHERE type = ? AND r = ?', kind.id, rid);
     } else if (d === undefined) {

@@ -4,10 +4,11 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { all } from '../../../src/search/plan.js';
+import { all, type Node } from '../../../src/search/plan.js';
 import type { Store, Version } from '../../../src/storage/store.js';
 import {
   asc,
+  contains,
   date,
   desc,
   eq,
@@ -18,6 +19,7 @@ import {
   rowsOf,
   sorted,
   string,
+  text,
   token,
   World,
   type Promises,
@@ -154,13 +156,19 @@ export function maintenancePromises(promise: Promises, prepare: () => Promise<St
     const refs = Array.from({ length: 60 }, (_, i) => world.ref(i % 2 ? 'Patient' : 'Observation'));
     await world.commit(
       ...refs.map((ref, i) =>
-        world.write(ref, [token('old', 'x'), date('date', i), reference('subject', refs[(i * 7) % 60]!)]),
+        world.write(ref, [
+          token('old', 'x'),
+          text('_content', `old word ${i}`),
+          date('date', i),
+          reference('subject', refs[(i * 7) % 60]!),
+        ]),
       ),
     );
     await world.delete(refs[5]!);
     await world.put(refs[6]!, [token('old', 'y')]);
     const newRows = (version: Version): ReturnType<typeof rowsOf> => [
-      ...rowsOf(version).filter(row => row.param !== 'old'),
+      ...rowsOf(version).filter(row => row.param !== 'old' && row.kind !== 'words'),
+      text('_content', `new ${version.version}`),
       token('new', version.ref.id),
       string('name', `N ${version.ref.id}`),
     ];
@@ -172,6 +180,9 @@ export function maintenancePromises(promise: Promises, prepare: () => Promise<St
     expect(await collect(store.check(newRows))).toEqual([]);
     expect((await collect(store.check(rowsOf))).length).toBeGreaterThan(0);
     expect(await world.find(leaf('token', 'old', eq('code', 'x')))).toEqual([]);
+    const word = (value: string): Node => leaf('words', '_content', contains('text', ` ${value} `));
+    expect(await store.count(world.plan(word('old')))).toBe(0);
+    expect(await store.count(world.plan(word('new')))).toBe(30 - 1);
     expect(await world.find(leaf('token', 'new', eq('code', refs[1]!.id)))).toEqual([refs[1]!.id]);
     const patients = refs.filter((ref, i) => i % 2 && ref !== refs[5]);
     expect(await world.find(all, { sort: [desc('date', 'date')], count: 7 })).toEqual(
@@ -191,6 +202,8 @@ export function maintenancePromises(promise: Promises, prepare: () => Promise<St
         ref,
         [
           token('t', String(i % 4)),
+          text('_content', `same word${i % 5}`),
+          text('_text', 'same'),
           reference('subject', refs[(i + 11) % 30]!),
           reference('uses', 'http://x'),
           reference('uses', `Patient/${world.tag}-not-yet`),
@@ -198,7 +211,8 @@ export function maintenancePromises(promise: Promises, prepare: () => Promise<St
         ],
         { claims: [world.claim(String(i))] },
       );
-    for (const ref of refs.slice(0, 10)) await world.put(ref, [string('s', 'Changed'), date('date', 3, 9)]);
+    for (const ref of refs.slice(0, 10))
+      await world.put(ref, [string('s', 'Changed'), text('_content', 'changed'), date('date', 3, 9)]);
     for (const ref of refs.slice(5, 15)) await world.delete(ref);
     for (const ref of refs.slice(12, 14)) await world.put(ref, [string('s', 'Back')]);
     await store.expunge(refs[20]!, 'everything');

@@ -20,6 +20,7 @@ import {
   range,
   reference,
   string,
+  text,
   tick,
   token,
   uri,
@@ -31,6 +32,7 @@ type Chance = ReturnType<typeof random>;
 const codes = ['a', 'b', 'B', 'ab', 'abc', 'é', ''];
 const systems = ['', 'urn:one', 'urn:two'];
 const words = ['Anna', 'anna', 'Ann', 'Bert', 'Šana', 'Zoë', 'ann marie'];
+const terms = ['chest', 'pain', 'ches', 'zoë', '東京'];
 const uris = ['http://x/a', 'http://x/a/b', 'http://x/b', 'urn:c'];
 const instants = [-5_000, 0, 999, 1_000, 86_400_000, 86_400_999, 90_000_000, 500_000_000];
 const figures = [-3, 0, 0.5, 5, 5.4, 7, 1000];
@@ -78,6 +80,8 @@ function someRows(chance: Chance, targets: readonly Ref[]): Row[] {
   some(() => token('flag', chance.pick(['on', 'off'])), 1);
   some(() => string('name', chance.pick(words)), 3);
   some(() => string('code:text', chance.pick(words)));
+  if (chance.chance(0.7))
+    rows.push(text('_content', `${chance.pick(terms)} ${chance.pick(terms)}`, chance.pick(terms)));
   some(() => uri('url', chance.pick(uris)));
   some(() => date('date', ...span()));
   some(() => date('period', ...span()), 1);
@@ -131,7 +135,7 @@ function someText(chance: Chance, column: string, from: readonly string[]): Cond
 function someLeaf(chance: Chance, targets: readonly Ref[]): Node {
   const maybe = (...conditions: Condition[]): Condition[] => conditions.filter(() => chance.chance(0.6));
   const folded = words.map(word => word.toLowerCase());
-  switch (chance.below(12)) {
+  switch (chance.below(13)) {
     case 0:
     case 1:
       return leaf(
@@ -169,6 +173,10 @@ function someLeaf(chance: Chance, targets: readonly Ref[]): Node {
           eq('version', chance.pick(['', '2'])),
         ),
       );
+    case 11: {
+      const value = ` ${chance.pick(terms)}${chance.pick(['', ` ${chance.pick(terms)}`])}${chance.pick(['', ' '])}`;
+      return leaf('words', '_content', contains('text', value));
+    }
     case 10:
       return leaf(
         'composite',

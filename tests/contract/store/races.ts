@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import { WriteConflict, type ConflictReason } from '../../../src/storage/store.js';
 import { all } from '../../../src/search/plan.js';
-import { eq, leaf, token, type Promises } from './suite.js';
+import { contains, eq, leaf, text, token, type Promises } from './suite.js';
 
 /** How each ended: 'done', or the reason it was refused. */
 async function outcomes(commits: readonly Promise<void>[]): Promise<(ConflictReason | 'done')[]> {
@@ -33,6 +33,29 @@ export function racePromises(promise: Promises): void {
     expect(count(ends, 'condition')).toBe(49);
     expect(await world.store.count(world.plan(all))).toBe(1);
   });
+
+  promise(
+    'judges criteria of words on what was just written, and forgets the words of what it refused',
+    async world => {
+      const plan = world.plan(leaf('words', '_content', contains('text', ' once ')), { count: 2 });
+      const condition = { plan, locks: [world.claim('words')], found: [] };
+      const ends = await outcomes(
+        Array.from({ length: 20 }, (_, i) =>
+          world.store.commit([
+            world.write(world.ref(), [text('_content', `other ${i}`)]),
+            world.write(world.ref(), [text('_content', 'once')], { condition }),
+          ]),
+        ),
+      );
+      expect(count(ends, 'done')).toBe(1);
+      expect(await world.store.count(world.plan(leaf('words', '_content', contains('text', ' once '))))).toBe(
+        1,
+      );
+      expect(
+        await world.store.count(world.plan(leaf('words', '_content', contains('text', ' other ')))),
+      ).toBe(1);
+    },
+  );
 
   promise('lets one of fifty updates of the same version through', async world => {
     const ref = await world.put(world.ref());

@@ -1,6 +1,6 @@
 // Promises of search and count about leaves: every condition on every kind of row.
 import { expect } from 'vitest';
-import { not, or, and } from '../../../src/search/plan.js';
+import { not, or, and, type Node } from '../../../src/search/plan.js';
 import { openHigh, openLow } from '../../../src/search/rows.js';
 import {
   composite,
@@ -17,6 +17,7 @@ import {
   range,
   reference,
   string,
+  text,
   token,
   uri,
   type Promises,
@@ -47,6 +48,36 @@ export function rowPromises(promise: Promises): void {
     expect(await found(world, leaf('token', 'code', oneOf('code')))).toEqual([]);
     expect(await found(world, leaf('token', 'code', eq('system', 'urn:unknown')))).toEqual([]);
     expect(await found(world, leaf('token', 'never', eq('code', 'x')))).toEqual([]);
+  });
+
+  promise('finds words, phrases within one text and beginnings of words', async world => {
+    const [a, b, c, d] = [world.ref(), world.ref(), world.ref(), world.ref('Observation')];
+    await world.put(a, [text('_content', 'chest pain', 'at night'), text('_text', 'zoë 東京')]);
+    await world.put(b, [text('_content', 'pain chest pains'), text('_text', 'chest')]);
+    await world.put(c, [text('_content', 'nothing')]);
+    await world.put(d, [text('_content', 'chest pain')]);
+    const has = (value: string, param = '_content'): Node => leaf('words', param, contains('text', value));
+    expect(await found(world, has(' chest '))).toEqual(ids(a, b));
+    expect(await found(world, has(' chest ', '_text'))).toEqual(ids(b));
+    expect(await found(world, has(' chest pain '))).toEqual(ids(a));
+    expect(await found(world, has(' chest pain'))).toEqual(ids(a, b));
+    expect(await found(world, has(' pain at '))).toEqual([]);
+    expect(await found(world, has(' ches'))).toEqual(ids(a, b));
+    expect(await found(world, has(' hest'))).toEqual([]);
+    expect(await found(world, has(' zoë 東京 ', '_text'))).toEqual(ids(a));
+    expect(await found(world, has(' chest ', '_never'))).toEqual([]);
+    expect(await found(world, not(has(' chest ')))).toEqual(ids(c));
+    expect(await found(world, and(has(' pain '), not(has(' night '))))).toEqual(ids(b));
+    expect(await found(world, or(has(' nothing '), has(' chest ', '_text')))).toEqual(ids(b, c));
+    const both = leaf('words', '_content', contains('text', ' chest '), contains('text', ' nig'));
+    expect(await found(world, both)).toEqual(ids(a));
+
+    await world.put(a, [text('_content', 'chest')]);
+    await world.put(b);
+    await world.delete(c);
+    expect(await found(world, has(' chest '))).toEqual(ids(a));
+    expect(await found(world, has(' zoë ', '_text'))).toEqual([]);
+    expect(await found(world, has(' nothing '))).toEqual([]);
   });
 
   promise('finds strings folded, exact, by their beginning and by a part', async world => {

@@ -36,6 +36,12 @@ export const number = (
   unit: { system?: string; code?: string } = {},
   end: 0 | 1 | 2 | 3 = 3,
 ): Row => ends({ kind: 'number', param, lo, hi, system: unit.system ?? '', code: unit.code ?? '' }, end);
+/** Texts of the row, each of words. */
+export const text = (param: string, ...texts: string[]): Row => ({
+  kind: 'words',
+  param,
+  text: ` ${texts.join(' \n ')} `,
+});
 export const reference = (param: string, target: string | Ref, version = ''): Row => ({
   kind: 'reference',
   param,

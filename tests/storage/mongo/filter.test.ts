@@ -154,7 +154,13 @@ const sortKey: fc.Arbitrary<SortKey> = fc.oneof(
 /** Gives rows their `end` as the extractors do: lowest and highest by the order the oracle compares with. */
 function withEnds(rows: readonly Row[]): Row[] {
   return rows.map((one): Row => {
-    if (one.kind === 'reference' || one.kind === 'composite' || one.param.includes(':')) return one;
+    if (
+      one.kind === 'reference' ||
+      one.kind === 'composite' ||
+      one.kind === 'words' ||
+      one.param.includes(':')
+    )
+      return one;
     const peers = rows.filter(other => other.kind === one.kind && other.param === one.param);
     const asked = (descending: boolean): Row | undefined => {
       const order = orderBy([{ param: one.param, kind: one.kind, descending }]);
