@@ -7,6 +7,7 @@ import { create } from './interactions/create.js';
 import { conditionalDelete, deleteById } from './interactions/delete.js';
 import { history } from './interactions/history.js';
 import { conditionalPatch, patch } from './interactions/patch.js';
+import { readOperationDefinition } from './interactions/query-definition.js';
 import { read, vread } from './interactions/read.js';
 import { searchType } from './interactions/search-type.js';
 import { conditionalUpdate, update } from './interactions/update.js';
@@ -52,6 +53,14 @@ export const routes: readonly Route[] = [
     handler: history,
   },
 
+  {
+    method: 'GET',
+    path: '[type]/[id]',
+    types: ['OperationDefinition'],
+    interaction: 'read',
+    permission: 'read',
+    handler: readOperationDefinition,
+  },
   { method: 'GET', path: '[type]/[id]', interaction: 'read', permission: 'read', handler: read },
   { method: 'PUT', path: '[type]/[id]', interaction: 'update', permission: 'update', handler: update },
   { method: 'PATCH', path: '[type]/[id]', interaction: 'patch', permission: 'update', handler: patch },

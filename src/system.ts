@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { queries } from './clinic/queries.js';
 import type { Config } from './config.js';
 import { createDispatch, type Dispatch } from './dispatch.js';
 import type { Settings } from './interactions/context.js';
@@ -56,6 +57,7 @@ export async function createSystem(config: Config, base: string, notices: Notice
       pages: new PageCache(config.pageCache),
       version,
       rules: [],
+      queries,
     };
     const rowsOf: RowsOf = version => rowsIn(version, settings);
     await keepIndexCurrent(store, searchIndexVersion(settings.zone), rowsOf, notices);

@@ -11,6 +11,7 @@ import { parametersOf } from '../search/parameters.js';
 import { sendBytes } from './answer.js';
 import type { Context, Route, Settings } from './context.js';
 import type { FhirResponse } from './exchange.js';
+import { queryDefinitionId } from './query-definition.js';
 
 /** GET metadata. `mode` is full, normative (the same here) or terminology. */
 export function capabilities(context: Context, routes: readonly Route[]): Promise<FhirResponse> {
@@ -141,7 +142,16 @@ function capabilityStatement(base: string, settings: Settings, routes: readonly 
           documentation: 'An expression of comparisons: https://hl7.org/fhir/R4/search_filter.html',
         },
       ],
-      operation: operationsOf(type),
+      operation: [
+        ...operationsOf(type),
+        ...settings.queries
+          .filter(query => query.type === type)
+          .map(query => ({
+            name: query.name,
+            definition: `${base}/OperationDefinition/${queryDefinitionId(query)}`,
+            documentation: `${query.title}: ${type}?_query=${query.name}`,
+          })),
+      ],
     };
   });
   return {

@@ -3,6 +3,7 @@ import type { Grant, Permission } from '../auth/grant.js';
 import type { GuardedStore } from '../auth/guarded-store.js';
 import type { CompartmentType } from '../fhir/compartments.js';
 import type { CustomParameters } from '../search/parameters.js';
+import type { NamedQuery } from '../search/named-query.js';
 import type { FhirRequest, FhirResponse } from './exchange.js';
 import type { PageCache } from './page-cache.js';
 import type { WriteRule } from './write-rule.js';
@@ -34,6 +35,8 @@ export interface Settings {
   /** Search parameters beside those of the specification, as they are now. */
   readonly custom?: CustomParameters | undefined;
   readonly rules: readonly WriteRule[];
+  /** What `_query` may name. */
+  readonly queries: readonly NamedQuery[];
 }
 
 export interface Context {

@@ -38,6 +38,7 @@ async function searchAnew(context: Context): Promise<FhirResponse> {
     zone: settings.zone,
     defaultCount: settings.defaultCount,
     maxCount: settings.maxCount,
+    queries: settings.queries,
     custom: settings.custom,
   });
   const plan = planOf(context, search.plan, start);

@@ -20,7 +20,7 @@ export function parameterNamed(type: string, code: string, custom?: CustomParame
   const known = parametersOf(type, custom);
   const parameter = known.get(code);
   if (parameter?.kind !== undefined) return parameter;
-  if (parameter !== undefined || unsupported.has(code))
+  if (parameter !== undefined)
     throw new UnknownParameter(`The search parameter ${quoted(code)} is not supported here yet.`);
   if (custom?.of(type).some(one => one.state === 'building' && one.parameter.code === code)) {
     throw new FhirError(
@@ -33,9 +33,6 @@ export function parameterNamed(type: string, code: string, custom?: CustomParame
     `${type} has no search parameter ${quoted(code)}.${didYouMean(code, known.keys())}`,
   );
 }
-
-/** In the specification, but not here yet. */
-const unsupported = new Set(['_query']);
 
 /** @throws FhirError where the parameter is no reference to resources of this server */
 export function referenceNamed(

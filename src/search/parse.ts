@@ -9,8 +9,9 @@ import { criterion } from './criteria.js';
 import { parameterNamed, UnknownParameter } from './named-parameter.js';
 import { didYouMean } from './did-you-mean.js';
 import { parseInclude, type IncludeStep } from './include-step.js';
+import { askedQuery, type NamedQuery } from './named-query.js';
 import { parametersOf, type CustomParameters } from './parameters.js';
-import { and, type Node, type SearchPlan, type SortKey } from './plan.js';
+import { all, and, type Node, type SearchPlan, type SortKey } from './plan.js';
 import { parseSort } from './parse-sort.js';
 import { quoted, split, unescape, type ParseSettings } from './types/search-type.js';
 
@@ -30,6 +31,8 @@ export interface SearchInput {
   readonly zone: string;
   readonly defaultCount: number;
   readonly maxCount: number;
+  /** What `_query` may name. */
+  readonly queries?: readonly NamedQuery[];
   /** The present, for `ap`; milliseconds since 1970 UTC. */
   readonly now?: number;
   /** Parameters beside those of the specification. */
@@ -88,8 +91,13 @@ export function parseSearch(input: SearchInput): SearchRequest {
   };
   const understood: (readonly [string, string])[] = [];
   const ignored: Issue[] = [];
+  const query = askedQuery(input.queries ?? [], types, input.params);
   for (const [name, value] of input.params) {
     if (formParameters.has(name) || value === '') continue;
+    if (query?.takes(name)) {
+      understood.push([name, value]);
+      continue;
+    }
     try {
       if (!option(name, value, types, options, input)) {
         const node = criterionOf(types, name, value, settings);
@@ -107,6 +115,10 @@ export function parseSearch(input: SearchInput): SearchRequest {
       });
     }
   }
+  for (const [name, value] of query?.criteria ?? [])
+    nodes.push(criterion(types, name, value, settings) ?? all);
+  if (query?.sort !== undefined && options.sort.length === 0)
+    options.sort.push(...parseSort(query.sort, types, settings.custom));
   const { summary, elements, sort, includes } = options;
   const where = and(...nodes);
   checkWalks(where);
@@ -203,8 +215,12 @@ function option(
       options.summary = oneOf(name, value, ['true', 'text', 'data', 'count', 'false']);
       return true;
     case '_contained':
-      oneOf(name, value, ['false']);
-      return true;
+    case '_containedType':
+      if (name === '_contained' && value === 'false') return true;
+      throw new FhirError(
+        'invalid-search',
+        `${name} is ${quoted(value)}: contained resources are not found by themselves here, only the resources that contain them; accepted: _contained=false.`,
+      );
     case '_elements':
       options.elements.push(...value.split(',').filter(element => element !== ''));
       return true;

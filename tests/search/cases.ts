@@ -5,6 +5,7 @@
 //   includes: `Type/id` of what is included besides    total: the accurate total
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
+import { queries } from '../../src/clinic/queries.js';
 import { indexRows } from '../../src/search/index-rows.js';
 import { parseSearch, type SearchRequest } from '../../src/search/parse.js';
 import { refKey, type Resource } from '../../src/fhir/resource.js';
@@ -67,6 +68,7 @@ export function requestOf({ query, ignored }: Case, { zone }: CaseFile): SearchR
     handling: ignored === undefined ? 'strict' : 'lenient',
     defaultCount: 100,
     maxCount: 1000,
+    queries,
   });
 }
 
