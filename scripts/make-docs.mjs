@@ -1,6 +1,6 @@
-// Writes docs/configuration.md and docs/errors.md from src/settings.ts and src/errors.ts. tests/docs.test.ts fails while
-// they are out of date. Run by hand: node scripts/make-docs.mjs
-import { writeFileSync } from 'node:fs';
+// Writes docs/configuration.md, docs/errors.md and the tables of docs/search.md from the code. tests/docs.test.ts fails
+// while they are out of date. Run by hand: node scripts/make-docs.mjs
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ready, root } from './ready.mjs';
@@ -55,8 +55,20 @@ export async function errorsPage() {
   return `${lines.join('\n')}\n`;
 }
 
+const marks = ['<!-- made by scripts/make-docs.mjs from here -->', '<!-- to here -->'];
+
+/** docs/search.md with the part between its marks made anew. */
+export async function searchPage() {
+  const { searchTables } = await import('./search-tables.mjs');
+  const page = readFileSync(join(root, 'docs/search.md'), 'utf8');
+  const [from, to] = marks.map(mark => page.indexOf(mark));
+  if (from < 0 || to < from) throw new Error(`docs/search.md has not the marks ${marks.join(' … ')}`);
+  return `${page.slice(0, from + marks[0].length)}\n\n${searchTables()}\n\n${page.slice(to)}`;
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   ready();
   writeFileSync(join(root, 'docs/configuration.md'), await configurationPage());
   writeFileSync(join(root, 'docs/errors.md'), await errorsPage());
+  writeFileSync(join(root, 'docs/search.md'), await searchPage());
 }

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { configurationPage, errorsPage } from '../scripts/make-docs.mjs';
+import { configurationPage, errorsPage, searchPage } from '../scripts/make-docs.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const text = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -12,6 +12,7 @@ describe('generated pages (node scripts/make-docs.mjs makes them anew)', () => {
   it.each([
     ['docs/configuration.md', configurationPage],
     ['docs/errors.md', errorsPage],
+    ['docs/search.md', searchPage],
   ])('%s is up to date', async (path, page) => {
     expect(text(path)).toBe(await page());
   });

@@ -4,9 +4,9 @@ import { FhirError } from '../errors.js';
 import type { Node } from './plan.js';
 
 /** Comma-separated values and repeats of all parameters together. */
-const mostValues = 2_000;
+export const mostValues = 2_000;
 /** Of them, those that are sought otherwise than by equality: each is a walk through an index of its own. */
-const mostWalks = 400;
+export const mostWalks = 400;
 
 /** @throws FhirError `too-costly-search` where the parameters have more values than a search may; before they are read. */
 export function checkValues(params: Iterable<readonly [name: string, value: string]>): void {

@@ -12,7 +12,7 @@ import { and, none, not, or, type Node } from './plan.js';
 import { anyOf, equal, quoted, split, type ParseSettings } from './types/search-type.js';
 
 /** Chains and reverse chains in one criterion; each costs the stores a join. */
-const maxJoins = 5;
+export const maxJoins = 5;
 /** Types looked at for one criterion: chains without types through parameters that lead anywhere would multiply them. */
 const maxNodes = 500;
 

@@ -27,7 +27,7 @@ export interface FilterStep {
 }
 
 const deepest = 30;
-const mostComparisons = 100;
+export const mostComparisons = 100;
 
 /** A refusal that tells its place. */
 class FilterError extends FhirError {}

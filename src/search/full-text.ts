@@ -20,7 +20,7 @@ export function fullTextOf(name: string): FullTextName | undefined {
 }
 
 const deepest = 20;
-const mostWords = 100;
+export const mostWords = 100;
 const longestWord = 200;
 /** The beginning of a word must have so many letters: fewer would be nearly all words. */
 const shortestStart = 3;

@@ -32,9 +32,9 @@ export interface IncludeLimits {
   readonly max?: number;
 }
 
-const defaultMax = 5_000;
+export const defaultMax = 5_000;
 /** Steps from a match to what is included; each asks the store again. */
-const mostRounds = 50;
+export const mostRounds = 50;
 
 /**
  * What the steps add to the page's matches: each resource once, none that is a match itself.

@@ -52,7 +52,7 @@ export interface SearchRequest {
 
 /** Accepted, and without meaning here: they are about the form of the answer. */
 const formParameters = new Set(['_format', '_pretty']);
-const resultParameters = [
+export const resultParameters = [
   '_sort',
   '_count',
   '_total',

@@ -8,7 +8,7 @@ import type { Condition } from '../plan.js';
 import { equal, quoted, refuse, split, unescape, type Alternatives, type Asked } from './search-type.js';
 
 /** Codes in one question; more would make a search slow without telling why. */
-const maxCodes = 5000;
+export const maxCodes = 5000;
 
 /** The systems that a value set's codes are of. */
 export function systemsOf(url: string): readonly string[] {
