@@ -106,10 +106,20 @@ export interface SearchParameterDefinition {
   readonly component?: readonly { readonly definition: string; readonly expression: string }[];
 }
 
+export interface ConceptDesignation {
+  readonly language?: string;
+  readonly use?: unknown;
+  readonly value: string;
+}
+
 export interface ValueSetInclude {
   readonly system?: string;
   readonly version?: string;
-  readonly concept?: readonly { readonly code: string; readonly display?: string }[];
+  readonly concept?: readonly {
+    readonly code: string;
+    readonly display?: string;
+    readonly designation?: readonly ConceptDesignation[];
+  }[];
   readonly filter?: readonly { readonly property: string; readonly op: string; readonly value: string }[];
   readonly valueSet?: readonly string[];
 }
@@ -127,13 +137,30 @@ export interface ValueSetDefinition {
     readonly include: readonly ValueSetInclude[];
     readonly exclude?: readonly ValueSetInclude[];
   };
+  readonly expansion?: {
+    readonly total?: number;
+    readonly offset?: number;
+    readonly contains?: readonly ExpandedConcept[];
+  };
+}
+
+/** https://hl7.org/fhir/R4/valueset-definitions.html#ValueSet.expansion.contains */
+export interface ExpandedConcept {
+  readonly system?: string;
+  readonly version?: string;
+  readonly code?: string;
+  readonly display?: string;
+  readonly abstract?: boolean;
+  readonly inactive?: boolean;
+  readonly designation?: readonly ConceptDesignation[];
+  readonly contains?: readonly ExpandedConcept[];
 }
 
 export interface CodeSystemConcept {
   readonly code: string;
   readonly display?: string;
   readonly definition?: string;
-  readonly designation?: readonly { readonly language?: string; readonly value: string }[];
+  readonly designation?: readonly ConceptDesignation[];
   readonly property?: readonly ({ readonly code: string } & Readonly<Record<string, unknown>>)[];
   readonly concept?: readonly CodeSystemConcept[];
 }
@@ -150,15 +177,57 @@ export interface CodeSystemDefinition {
   readonly valueSet?: string;
   readonly hierarchyMeaning?: string;
   readonly content: 'not-present' | 'example' | 'fragment' | 'complete' | 'supplement';
+  /** Canonical of the code system it supplements. */
+  readonly supplements?: string;
   readonly property?: readonly { readonly code: string; readonly uri?: string; readonly type: string }[];
   readonly concept?: readonly CodeSystemConcept[];
 }
 
+/** https://hl7.org/fhir/R4/conceptmap.html */
 export interface ConceptMapDefinition {
   readonly resourceType: 'ConceptMap';
   readonly id: string;
   readonly url: string;
-  readonly group?: readonly Readonly<Record<string, unknown>>[];
+  readonly version?: string;
+  readonly sourceUri?: string;
+  readonly sourceCanonical?: string;
+  readonly targetUri?: string;
+  readonly targetCanonical?: string;
+  readonly group?: readonly ConceptMapGroup[];
+}
+
+export interface ConceptMapGroup {
+  readonly source?: string;
+  readonly sourceVersion?: string;
+  readonly target?: string;
+  readonly targetVersion?: string;
+  readonly element: readonly {
+    readonly code?: string;
+    readonly display?: string;
+    readonly target?: readonly ConceptMapTarget[];
+  }[];
+  readonly unmapped?: {
+    readonly mode: 'provided' | 'fixed' | 'other-map';
+    readonly code?: string;
+    readonly display?: string;
+    readonly url?: string;
+  };
+}
+
+export interface ConceptMapTarget {
+  readonly code?: string;
+  readonly display?: string;
+  readonly equivalence: string;
+  readonly comment?: string;
+  readonly dependsOn?: readonly ConceptMapDependency[];
+  readonly product?: readonly ConceptMapDependency[];
+}
+
+export interface ConceptMapDependency {
+  readonly property: string;
+  readonly system?: string;
+  readonly value: string;
+  readonly display?: string;
 }
 
 export interface OperationParameter {

@@ -53,6 +53,25 @@ export function canonicalUnit(code: string): CanonicalUnit | undefined {
   return known.get(code);
 }
 
+const valid = new Map<string, boolean>();
+
+/** Whether UCUM has such a unit, arbitrary ones and annotations included. */
+export function isUnit(code: string): boolean {
+  if (code === '' || code.length > longest) return false;
+  let known = valid.get(code);
+  if (known === undefined) {
+    if (valid.size >= kept) valid.clear();
+    try {
+      const found = library().getSpecifiedUnit(code, 'validate');
+      known = found.unit !== null && found.retMsg.length === 0;
+    } catch {
+      known = false; // the library throws at some texts that are no units
+    }
+    valid.set(code, known);
+  }
+  return known;
+}
+
 const baseUnits = ['m', 's', 'g', 'rad', 'K', 'C', 'cd', 'mol'];
 /** As the library has it, so that it cancels out. */
 const avogadro = 6.0221367e23;

@@ -1,0 +1,128 @@
+// Filters of value sets: whether a concept has a property, or a place in the hierarchy.
+// https://hl7.org/fhir/R4/valueset-filter-operator.html
+import type { ValueSetInclude } from '../fhir/definitions.js';
+import { writeJson } from '../fhir/json.js';
+import { propertiesAt, placeOf, type CodeSystem } from './code-system.js';
+import { comparable, reach } from './concepts.js';
+
+export type Filter = NonNullable<ValueSetInclude['filter']>[number];
+
+/** Judges a concept of the system by its ordinal. */
+export type Passes = (ordinal: number) => boolean;
+
+/** Undefined where the filter cannot be judged: an operator, a property or a pattern that is not understood. */
+export function compileFilter(system: CodeSystem, filter: Filter): Passes | undefined {
+  const { property, op, value } = filter;
+  const { concepts } = system;
+  if (property === 'concept' || property === 'code') {
+    const byHierarchy = hierarchical(system, op, value);
+    if (byHierarchy !== undefined) return byHierarchy;
+    if (op in hierarchicalOps) return undefined;
+    return compared(op, value, ordinal => [concepts.code(ordinal)]);
+  }
+  if (property === 'display') return compared(op, value, ordinal => [concepts.display(ordinal) ?? '']);
+  if (property === 'definition') return compared(op, value, ordinal => [concepts.definition(ordinal) ?? '']);
+  if (property === 'parent' || property === 'child') {
+    const rows = property === 'parent' ? concepts.above : concepts.below;
+    return compared(op, value, ordinal => [...rows(ordinal)].map(concepts.code));
+  }
+  if (property === 'inactive') return compared(op, value, ordinal => [String(concepts.isInactive(ordinal))]);
+  const isKnown =
+    system.property?.some(one => one.code === property) === true ||
+    [concepts, ...system.supplements].some(one => one.arrays.kinds.some(kind => kind.code === property));
+  if (!isKnown) return undefined;
+  const valuesOf = (ordinal: number): readonly string[] =>
+    propertiesAt({ system, ordinal }).flatMap(one =>
+      one.code === property
+        ? [comparable(one.type, typeof one.value === 'string' ? one.value : writeJson(one.value))]
+        : [],
+    );
+  if (op === 'is-a' || op === 'descendent-of') {
+    // Of the concept that is the property's value.
+    const passes = hierarchical(system, op, value);
+    return (
+      passes &&
+      (ordinal => valuesOf(ordinal).some(code => (n => n >= 0 && passes(n))(concepts.ordinal(code))))
+    );
+  }
+  return compared(op, value, valuesOf);
+}
+
+const hierarchicalOps = {
+  'is-a': { self: true, not: false },
+  'descendent-of': { self: false, not: false },
+  'is-not-a': { self: true, not: true },
+};
+
+function hierarchical(system: CodeSystem, op: string, value: string): Passes | undefined {
+  const { concepts } = system;
+  if (op === 'generalizes') {
+    const at = placeOf(system, value)?.ordinal;
+    if (at === undefined) return undefined;
+    const upward = reach(concepts.size, at, concepts.above);
+    return ordinal => upward[ordinal] === 1;
+  }
+  if (!(op in hierarchicalOps)) return undefined;
+  const { self, not } = hierarchicalOps[op as keyof typeof hierarchicalOps];
+  const top = placeOf(system, value)?.ordinal;
+  if (top === undefined) return undefined;
+  const downward = reach(concepts.size, top, concepts.below);
+  return ordinal => (downward[ordinal] === 1 && (self || ordinal !== top)) !== not;
+}
+
+function compared(
+  op: string,
+  value: string,
+  valuesOf: (ordinal: number) => readonly string[],
+): Passes | undefined {
+  switch (op) {
+    case '=':
+      return ordinal => valuesOf(ordinal).includes(value);
+    case 'in':
+    case 'not-in': {
+      const list = new Set(value.split(',').map(one => one.trim()));
+      const isIn: Passes = ordinal => valuesOf(ordinal).some(one => list.has(one));
+      return op === 'in' ? isIn : ordinal => !isIn(ordinal);
+    }
+    case 'regex': {
+      const pattern = boundedPattern(value);
+      return (
+        pattern &&
+        (ordinal => valuesOf(ordinal).some(one => one.length <= longestSubject && pattern.test(one)))
+      );
+    }
+    case 'exists':
+      if (value !== 'true' && value !== 'false') return undefined;
+      return ordinal => valuesOf(ordinal).some(one => one !== '') === (value === 'true');
+    default:
+      return undefined;
+  }
+}
+
+const longestPattern = 300;
+const longestSubject = 300;
+
+/**
+ * The pattern for the whole of a text, if matching it cannot take forever: no repetition of what repeats or branches,
+ * no references back, few unbounded repetitions.
+ */
+export function boundedPattern(source: string): RegExp | undefined {
+  if (source.length > longestPattern || /\\[1-9k]|\(\?(?!:)/.test(source)) return undefined;
+  const plain = source.replace(/\\./g, 'a').replace(/\[(?:[^\]])*\]/g, 'a');
+  const unbounded = plain.match(/[*+]|\{\d+,\}/g)?.length ?? 0;
+  if (unbounded > 3 || /\{\d{3,}|,\d{3,}\}/.test(plain)) return undefined;
+  // Groups from the inside: one that repeats must hold neither repetition nor branches.
+  let rest = plain;
+  for (let before = ''; before !== rest;) {
+    before = rest;
+    if (/\((?:\?:)?[^()]*[*+{|?][^()]*\)(?:[*+]|\{\d+,)/.test(rest.replaceAll('(?:', '('))) return undefined;
+    rest = rest
+      .replaceAll('(?:', '(')
+      .replace(/\(([^()]*)\)/, (_, inner: string) => inner.replaceAll('|', '?'));
+  }
+  try {
+    return new RegExp(`^(?:${source})$`, 'u');
+  } catch {
+    return undefined;
+  }
+}
