@@ -1,0 +1,281 @@
+// Which slice an item belongs to, by the slice's discriminators. https://hl7.org/fhir/R4/profiling.html#discriminator
+// A discriminator's path is followed twice: through the definition of the slice, for what it asks, and through the value.
+import { isObject } from '../fhir/json.js';
+import type { Discriminator, ElementNode } from './element-tree.js';
+import { fits, isFixed } from './facets.js';
+import { itemsOf, within as objectIn, type Item } from './items.js';
+import type { Frame, Run } from './run.js';
+import { within } from './differential.js';
+import { childrenOf, kindsOf, typeTree } from './types.js';
+
+type Step =
+  | { readonly kind: 'child'; readonly name: string }
+  | { readonly kind: 'ofType'; readonly type: string }
+  | { readonly kind: 'extension'; readonly url: string }
+  | { readonly kind: 'resolve' };
+
+const paths = new Map<string, readonly Step[] | undefined>();
+
+/** The steps of a discriminator's path; undefined where it is none the specification allows. */
+export function stepsOf(path: string): readonly Step[] | undefined {
+  if (!paths.has(path)) {
+    if (paths.size > 5000) paths.clear();
+    paths.set(path, parse(path));
+  }
+  return paths.get(path);
+}
+
+const token = /^(?:(resolve|ofType|extension)\(\s*(?:'([^']*)'|"([^"]*)"|([\w.]*))\s*\)|(\$this|[A-Za-z]\w*(?:\[x\])?))(?:\.|$)/;
+
+function parse(path: string): readonly Step[] | undefined {
+  const steps: Step[] = [];
+  for (let rest = path.trim(); rest !== ''; ) {
+    const found = token.exec(rest);
+    if (!found) return undefined;
+    const [whole, call, quoted, doubly, bare, name] = found;
+    const argument = quoted ?? doubly ?? bare ?? '';
+    rest = rest.slice(whole.length);
+    if (name !== undefined) {
+      if (name !== '$this') steps.push({ kind: 'child', name: name.replace('[x]', '') });
+    } else if (call === 'resolve') steps.push({ kind: 'resolve' });
+    else if (call === 'ofType') steps.push({ kind: 'ofType', type: argument });
+    else steps.push({ kind: 'extension', url: argument });
+  }
+  return steps;
+}
+
+/** The definition's side: a node, and the type it is looked at as. */
+interface Seen {
+  readonly node: ElementNode;
+  readonly type: string | undefined;
+}
+
+function nodesAt(from: ElementNode, steps: readonly Step[], run: Run): readonly Seen[] {
+  let seen: readonly Seen[] = [{ node: from, type: undefined }];
+  for (const step of steps) seen = seen.flatMap(one => follow(one, step, run));
+  return seen;
+}
+
+function follow({ node, type }: Seen, step: Step, run: Run): readonly Seen[] {
+  const treeOf = (url: string): ElementNode | undefined => run.profiles.get(url)?.root;
+  switch (step.kind) {
+    case 'child': {
+      const own = node.children?.get(step.name);
+      const child = own ?? (type === undefined ? within(node, treeOf) : childrenOf(node, type)).get(step.name);
+      if (!child) return profiled(node, step.name, run);
+      // A choice cut to one type by a slice of its own says it there.
+      return [{ node: child, type: undefined }, ...typeSlices(child)];
+    }
+    case 'ofType': {
+      const slices = node.slices.filter(({ types }) => types.some(({ code }) => code === step.type));
+      return [{ node, type: step.type }, ...slices.map(slice => ({ node: slice, type: step.type }))];
+    }
+    case 'extension': {
+      const extension = within(node, treeOf).get('extension');
+      return (extension?.slices ?? []).flatMap(slice =>
+        urlOf(slice, run) === step.url ? [{ node: slice, type: undefined }] : [],
+      );
+    }
+    case 'resolve':
+      return node.types.flatMap(({ code, targets }) =>
+        code === 'Reference' || code === 'canonical' ? targets.flatMap(url => rootOf(url, run)) : [],
+      );
+  }
+}
+
+const typeSlices = (node: ElementNode): readonly Seen[] =>
+  node.isChoice ? node.slices.map(slice => ({ node: slice, type: undefined })) : [];
+
+/** Below a node with several types or profiles: the child in any of its profiles. */
+function profiled(node: ElementNode, name: string, run: Run): readonly Seen[] {
+  return node.types.flatMap(({ code, profiles }) => {
+    const roots = profiles.flatMap(url => run.profiles.get(url)?.root ?? []);
+    const from = roots.length > 0 ? roots : [typeTree(code)];
+    return from.flatMap(root => {
+      const child = root && childrenOf(root).get(name);
+      return child ? [{ node: child, type: undefined }] : [];
+    });
+  });
+}
+
+function rootOf(url: string, run: Run): readonly Seen[] {
+  const root = run.profiles.get(url)?.root;
+  return root ? [{ node: root, type: undefined }] : [];
+}
+
+/** The url an extension slice is about. */
+function urlOf(slice: ElementNode, run: Run): unknown {
+  const own = slice.children?.get('url')?.fixed?.value;
+  if (own !== undefined) return own;
+  for (const url of slice.types[0]?.profiles ?? []) {
+    const fixed = run.profiles.get(url)?.root.children?.get('url')?.fixed?.value;
+    if (fixed !== undefined) return fixed;
+  }
+  return undefined;
+}
+
+/** The value's side. */
+interface Place {
+  readonly item: Item;
+  readonly frame: Frame;
+}
+
+function goTo({ item, frame }: Place, step: Step, run: Run): readonly Place[] {
+  const object = objectIn(item);
+  switch (step.kind) {
+    case 'child': {
+      if (!object) return [];
+      const child = typeTree(item.type)?.children?.get(step.name);
+      return child ? itemsOf(object, child, item.path).map(found => ({ item: found, frame })) : [];
+    }
+    case 'ofType':
+      return kindsOf(item.type).has(step.type) ? [{ item, frame }] : [];
+    case 'extension': {
+      const list = object?.['extension'];
+      if (!Array.isArray(list)) return [];
+      return list.flatMap((value, i) =>
+        isObject(value) && value['url'] === step.url
+          ? [{ item: { value, sibling: undefined, type: 'Extension', path: `${item.path}.extension[${i}]` }, frame }]
+          : [],
+      );
+    }
+    case 'resolve': {
+      const reference = isObject(item.value) ? item.value['reference'] : item.value;
+      const target = typeof reference === 'string' ? run.resolve(reference, frame) : undefined;
+      return target ? [{ item: target.item, frame: target.frame }] : [];
+    }
+  }
+}
+
+/** Whether a definition asks for something of a value, by fixed values, patterns and bindings of it and what is below. */
+function asks(node: ElementNode, depth: number): boolean {
+  if (node.fixed ?? node.pattern) return true;
+  if (node.binding?.strength === 'required' && !node.ofType) return true;
+  if (depth === 0) return false;
+  for (const child of node.children?.values() ?? []) if (!child.ofType && asks(child, depth - 1)) return true;
+  return node.slices.some(slice => slice.min > 0 && asks(slice, depth - 1));
+}
+
+/** Whether the value has what the definition fixes, here and below. */
+function answers(item: Item, node: ElementNode, run: Run, depth: number): boolean {
+  const { value } = item;
+  if (node.fixed && !isFixed(value, node.fixed.value)) return false;
+  if (node.pattern && !fits(value, node.pattern.value)) return false;
+  if (!node.ofType && node.binding?.strength === 'required' && !inBinding(item, node, run)) return false;
+  if (depth === 0) return true;
+  const object = objectIn(item);
+  for (const child of node.children?.values() ?? []) {
+    if (child.ofType || !asks(child, depth - 1)) continue;
+    const items = object ? itemsOf(object, child, item.path) : [];
+    if (items.length === 0 ? child.min > 0 : !items.every(one => answers(one, child, run, depth - 1)))
+      return false;
+    for (const slice of child.slices)
+      if (slice.min > 0 && asks(slice, depth - 1) && !items.some(one => answers(one, slice, run, depth - 1)))
+        return false;
+  }
+  return true;
+}
+
+function inBinding({ value, type }: Item, { binding }: ElementNode, run: Run): boolean {
+  const valueSet = binding?.valueSet;
+  if (valueSet === undefined) return true;
+  const holds = (system: unknown, code: unknown): boolean =>
+    typeof code === 'string' &&
+    run.terminology.holds(valueSet, typeof system === 'string' ? system : undefined, code) === true;
+  if (typeof value === 'string') return holds(undefined, value);
+  if (!isObject(value)) return false;
+  if (type !== 'CodeableConcept') return holds(value['system'], value['code']);
+  const codings = value['coding'];
+  return Array.isArray(codings) && codings.some(one => isObject(one) && holds(one['system'], one['code']));
+}
+
+/** Deeper patterns within a slice are no discriminator any more. */
+const deepest = 6;
+
+/** True, false, or undefined where the slice says nothing about the discriminator. */
+export function matches(
+  item: Item,
+  slice: ElementNode,
+  { type, path }: Discriminator,
+  frame: Frame,
+  run: Run,
+): boolean | undefined {
+  const steps = stepsOf(path);
+  if (!steps) return undefined;
+  const seen = nodesAt(slice, steps, run);
+  if (seen.length === 0) return undefined;
+  const places = placesOf(item, slice, steps, frame, run);
+  switch (type) {
+    case 'value':
+    case 'pattern': {
+      if (seen.some(({ node }) => node.max === 0)) return places.length === 0;
+      const asking = seen.filter(({ node }) => asks(node, deepest));
+      if (asking.length === 0) return undefined;
+      return places.some(place => asking.some(({ node }) => answers(place.item, node, run, deepest)));
+    }
+    case 'exists': {
+      const node = seen[0]!.node;
+      if (node.max === 0) return places.length === 0;
+      if (node.min > 0) return places.length > 0;
+      return undefined;
+    }
+    case 'type': {
+      const codes = seen.flatMap(one => one.node.types.map(({ code }) => code));
+      const wanted = codes.length > 0 ? codes : seen.map(({ node }) => node.path.split('.')[0]!);
+      return places.some(place => {
+        const kinds = kindsOf(place.item.type);
+        return wanted.some(code => kinds.has(code));
+      });
+    }
+    case 'profile': {
+      const urls = seen.flatMap(({ node }) =>
+        node.path.includes('.') ? node.types.flatMap(({ profiles }) => profiles) : [node.profile],
+      );
+      if (urls.length === 0) return undefined;
+      return places.some(place =>
+        urls.some(url => {
+          const profile = run.profiles.get(url);
+          return profile !== undefined && run.conforms(place.item, profile, place.frame);
+        }),
+      );
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** The first step leaves a backbone element by the slice's own children, which know what its type does not. */
+function placesOf(
+  item: Item,
+  slice: ElementNode,
+  steps: readonly Step[],
+  frame: Frame,
+  run: Run,
+): readonly Place[] {
+  let places: readonly Place[] = [{ item, frame }];
+  let node: ElementNode | undefined = slice;
+  for (const step of steps) {
+    if (step.kind === 'child' && node) {
+      const child: ElementNode | undefined = childrenFor(node, step.name, run);
+      if (child) {
+        places = places.flatMap(place => {
+          const object = objectIn(place.item);
+          return object
+            ? itemsOf(object, child, place.item.path).map(found => ({ item: found, frame: place.frame }))
+            : [];
+        });
+        node = child;
+        continue;
+      }
+    }
+    places = places.flatMap(place => goTo(place, step, run));
+    if (step.kind !== 'ofType') node = undefined;
+  }
+  return places;
+}
+
+function childrenFor(node: ElementNode, name: string, run: Run): ElementNode | undefined {
+  return (
+    within(node, url => run.profiles.get(url)?.root).get(name) ?? (node.base && childrenOf(node.base).get(name))
+  );
+}

@@ -1,0 +1,172 @@
+// Walks a value along what a profile says beyond its type: cardinality, types, values, codes, slices, and profiles of
+// what is within. https://hl7.org/fhir/R4/profiling.html
+import { isObject, type JsonObject } from '../fhir/json.js';
+import { checkBinding } from './bindings.js';
+import type { ElementNode, TypeReference } from './element-tree.js';
+import { checkFacets } from './facets.js';
+import { itemsOf, within, type Item } from './items.js';
+import { checkTarget } from './references.js';
+import type { Profile } from './profiles.js';
+import type { CheckInvariants, Frame, Run } from './run.js';
+import { checkSlices } from './slicing.js';
+import { kindsOf } from './types.js';
+
+/** What a node's constraints add to those of the element it narrows, compiled once. */
+const added = new WeakMap<ElementNode, Map<string, CheckInvariants>>();
+
+/** Rules the walk along the type has judged for every element. */
+const native: ReadonlySet<string> = new Set(['ele-1', 'ext-1']);
+
+export function invariantsAt(node: ElementNode, type: string, run: Run): CheckInvariants | undefined {
+  let byType = added.get(node);
+  if (!byType) added.set(node, (byType = new Map()));
+  let check = byType.get(type);
+  if (!check) {
+    const known = node.base === node ? undefined : node.base?.constraints;
+    const fresh = node.constraints.filter(
+      ({ key, expression }) =>
+        !native.has(key) && !known?.some(one => one.key === key && one.expression === expression),
+    );
+    check = fresh.length === 0 ? nothing : run.invariantsOf(fresh, type);
+    byType.set(type, check);
+  }
+  return check === nothing ? undefined : check;
+}
+const nothing: CheckInvariants = () => undefined;
+
+/** The frame within an item: its own where it is a resource. */
+export function frameOf(item: Item, frame: Frame, parentPath: string): Frame {
+  if (!isObject(item.value) || typeof item.value['resourceType'] !== 'string' || item.value === frame.resource)
+    return frame;
+  const isContained = item.path.startsWith(`${frame.path}.contained[`);
+  void parentPath;
+  return {
+    resource: item.value,
+    root: isContained ? frame.root : item.value,
+    path: item.path,
+    parent: frame,
+    fullUrl: undefined,
+  };
+}
+
+/** Judges an item by a whole profile. */
+export function walkProfile(item: Item, profile: Profile, frame: Frame, run: Run): void {
+  judge(item, profile.root, frameOf(item, frame, ''), run);
+}
+
+/** What the element itself asks of one item, then what is within. */
+function judge(item: Item, node: ElementNode, frame: Frame, run: Run): void {
+  if (node.ofType) return;
+  const { base } = node;
+  const type = checkType(item, node, run);
+  if (type === 'wrong') return;
+  checkFacets(item, node, run);
+  if (base?.binding !== node.binding) checkBinding(item, node, run, false);
+  const check = invariantsAt(node, item.type, run);
+  if (check && (item.value !== undefined || item.sibling))
+    check(item.value ?? item.sibling!, frame.resource, frame.root, item.path, run.report);
+  if (type) {
+    checkTypeProfiles(item, type, node, frame, run);
+    const before = base?.types.find(({ code }) => code === type.code);
+    if ((item.type === 'Reference' || item.type === 'canonical') && type.targets !== before?.targets)
+      checkTarget(item, type, node, frame, run);
+  }
+  const object = within(item);
+  if (object && node.children) walkChildren(object, node.children, item.path, frameOf(item, frame, ''), run);
+}
+
+function walkChildren(
+  object: JsonObject,
+  children: ReadonlyMap<string, ElementNode>,
+  path: string,
+  frame: Frame,
+  run: Run,
+): void {
+  for (const child of children.values()) {
+    if (child.ofType) continue;
+    const items = itemsOf(object, child, path);
+    const place = `${path}.${child.name}`;
+    checkCount(items.length, child, place, path, run);
+    for (const item of items) judge(item, child, frame, run);
+    if (child.slices.length > 0 || child.slicing?.rules === 'closed')
+      checkSlices(items, child, place, frame, run, (item, slice) => judge(item, slice, frame, run));
+  }
+}
+
+function checkCount(count: number, node: ElementNode, place: string, path: string, run: Run): void {
+  const { min, max, base, profile } = node;
+  if (count < min && !(base && min <= base.min))
+    run.report({
+      severity: 'error',
+      code: count === 0 ? 'required' : 'structure',
+      expression: path,
+      text: `${place} is there ${count} times; at least ${min} needed.`,
+      rule: 'min',
+      profile,
+    });
+  if (count > max && !(base && max >= base.max))
+    run.report({
+      severity: 'error',
+      code: 'structure',
+      expression: max === 0 ? `${place}` : path,
+      text: `${place} is there ${count} times; at most ${max} allowed.`,
+      rule: 'max',
+      profile,
+    });
+}
+
+/** The type of the node that the item is of; undefined where the node says nothing of types. */
+function checkType(item: Item, node: ElementNode, run: Run): TypeReference | 'wrong' | undefined {
+  const { types, profile } = node;
+  if (types.length === 0) return undefined;
+  const exact = types.find(({ code }) => code === item.type);
+  if (exact) return exact;
+  const kinds = kindsOf(item.type);
+  const wider = types.find(({ code }) => kinds.has(code));
+  if (wider) return wider;
+  // A snapshot may say BackboneElement where the type says Element, and the other way round.
+  if (!node.isChoice && !isObject(item.value)) return types[0];
+  if (node.path.includes('.') && !node.isChoice && item.type !== 'Resource' && kinds.has('Element')) return types[0];
+  run.report({
+    severity: 'error',
+    code: 'structure',
+    expression: item.path,
+    text: `The type is ${item.type}; expected ${types.map(({ code }) => code).join(' or ')}.`,
+    rule: 'type',
+    profile,
+  });
+  return 'wrong';
+}
+
+function checkTypeProfiles(item: Item, type: TypeReference, node: ElementNode, frame: Frame, run: Run): void {
+  if (type.profiles.length === 0) return;
+  const before = node.base?.types.find(({ code }) => code === type.code)?.profiles;
+  if (before === type.profiles) return;
+  const known = type.profiles.flatMap(url => {
+    const profile = run.profiles.get(url);
+    if (!profile)
+      run.report({
+        severity: 'warning',
+        code: 'not-found',
+        expression: item.path,
+        text: `The profile ${url} is not known here, so this was not judged by it.`,
+        rule: 'profile-unknown',
+        profile: node.profile,
+      });
+    return profile ?? [];
+  });
+  const kinds = kindsOf(item.type);
+  const fitting = known.filter(({ type: constrained }) => kinds.has(constrained));
+  const candidates = fitting.length > 0 ? fitting : known;
+  if (candidates.length === 0 || known.length < type.profiles.length && fitting.length === 0) return;
+  if (candidates.length === 1) walkProfile(item, candidates[0]!, frame, run);
+  else if (!candidates.some(profile => run.conforms(item, profile, frame)))
+    run.report({
+      severity: 'error',
+      code: 'structure',
+      expression: item.path,
+      text: `This is none of the profiles ${candidates.map(({ url }) => url).join(', ')}.`,
+      rule: 'profile',
+      profile: node.profile,
+    });
+}

@@ -1,0 +1,64 @@
+// What one validation carries along: the resource it is in, what it may ask, and where findings go.
+import type { Json, JsonObject } from '../fhir/json.js';
+import type { Finding, Report } from './finding.js';
+import type { Item } from './items.js';
+import type { Profile, Profiles } from './profiles.js';
+import type { Terminology } from './bindings.js';
+import type { Constraint } from '../fhir/definitions.js';
+
+/** The resource a value is in. Contained resources share `root` with their container; entries have their own. */
+export interface Frame {
+  readonly resource: JsonObject;
+  readonly root: JsonObject;
+  readonly path: string;
+  readonly parent: Frame | undefined;
+  /** Of a Bundle's entry. */
+  readonly fullUrl: string | undefined;
+}
+
+/** Where a reference leads. */
+export interface Target {
+  readonly item: Item;
+  readonly frame: Frame;
+  readonly kind: 'contained' | 'bundled' | 'referenced';
+}
+
+export type CheckInvariants = (
+  focus: Json,
+  resource: JsonObject,
+  root: JsonObject,
+  path: string,
+  report: Report,
+) => void;
+
+/** Invariants of an element, compiled; `type` is the type of the values they will be asked about. */
+export type InvariantsOf = (constraints: readonly Constraint[], type: string) => CheckInvariants;
+
+export interface WalkOptions {
+  /** What an extension whose definition is not known is. */
+  readonly unknownExtensions: Finding['severity'];
+  /** What a profile that is declared and not known is. */
+  readonly unknownProfiles: Finding['severity'];
+  /** What a display that is none of its code's is. */
+  readonly wrongDisplays: Finding['severity'];
+  /** Whether resources refer to what the server resolves (`resolve`) must be of their profiles too. */
+  readonly checkReferenced: boolean;
+}
+
+export interface Run {
+  readonly options: WalkOptions;
+  readonly profiles: Profiles;
+  readonly terminology: Terminology;
+  readonly invariantsOf: InvariantsOf;
+  readonly report: Report;
+  /** Undefined where this server cannot know what a reference leads to. */
+  readonly resolve: (reference: string, frame: Frame) => Target | undefined;
+  /** Judges an item by a profile, once. */
+  readonly judge: (item: Item, profile: Profile, frame: Frame) => void;
+  /** Whether the item is what the profile asks; remembered for resources. */
+  readonly conforms: (item: Item, profile: Profile, frame: Frame) => boolean;
+  /** Judges a resource that was walked along its type by the profiles and rules that apply to it. */
+  readonly judgeResource: (item: Item, frame: Frame) => void;
+  /** The same run with findings going elsewhere. */
+  readonly reporting: (report: Report) => Run;
+}

@@ -1,0 +1,148 @@
+// Judges a resource in full: the gate, the walk along its type, its profiles, and the rules of whole resources.
+// https://hl7.org/fhir/R4/validation.html, https://hl7.org/fhir/R4/operationoutcome.html
+import { isObject, type JsonObject } from '../fhir/json.js';
+import type { Resource } from '../fhir/resource.js';
+import type { Terminology } from './bindings.js';
+import type { Finding, Report } from './finding.js';
+import { gate } from './gate.js';
+import type { Item } from './items.js';
+import { walkProfile } from './profile-walk.js';
+import type { Profile, Profiles } from './profiles.js';
+import { resolveWithin } from './references.js';
+import type { Frame, InvariantsOf, Run, Target, WalkOptions } from './run.js';
+import { fullUrlOf, walkResource } from './walker.js';
+import type { ResourceRule } from './finding.js';
+
+/** What a validator is made of. */
+export interface ValidatorParts {
+  readonly profiles: Profiles;
+  readonly terminology: Terminology;
+  readonly invariantsOf: InvariantsOf;
+  readonly rulesFor: (type: string) => readonly ResourceRule[];
+  /** Profiles every resource of a type must have: by configuration, or by the guides that are installed. */
+  readonly requiredProfiles?: (type: string) => readonly string[];
+}
+
+export interface ValidateOptions extends Partial<WalkOptions> {
+  /** Canonicals to judge by, beside those the resource declares. */
+  readonly profiles?: readonly string[];
+  /** What a reference out of the resource leads to, where that is known. */
+  readonly resolve?: (reference: string) => Resource | undefined;
+}
+
+export type Validate = (resource: Resource, options?: ValidateOptions) => readonly Finding[];
+
+const most = 100;
+
+export function createValidator(parts: ValidatorParts): Validate {
+  return (resource, options = {}) => {
+    const found = new Map<string, Finding>();
+    let unlisted = 0;
+    const report: Report = finding => {
+      const key = `${finding.expression} ${finding.rule ?? ''} ${finding.severity} ${finding.text}`;
+      if (found.has(key)) return;
+      if (found.size < most) found.set(key, finding);
+      else unlisted++;
+    };
+    for (const { severity, code, text, expression = '' } of gate(resource))
+      report({ severity: severity === 'fatal' ? 'error' : severity, code, text, expression, rule: 'gate' });
+    const frame: Frame = {
+      resource,
+      root: resource,
+      path: resource.resourceType,
+      parent: undefined,
+      fullUrl: undefined,
+    };
+    const run = createRun(parts, options, report);
+    walkResource(resource, frame, run);
+    const item: Item = { value: resource, sibling: undefined, type: resource.resourceType, path: frame.path };
+    for (const url of options.profiles ?? []) judgeBy(url, item, frame, run, 'error');
+    const findings = [...found.values()];
+    if (unlisted > 0)
+      findings.push({
+        severity: findings.some(({ severity }) => severity === 'error') ? 'error' : 'information',
+        code: 'processing',
+        expression: resource.resourceType,
+        text: `${unlisted} more findings are not listed.`,
+        rule: 'more',
+      });
+    return findings;
+  };
+}
+
+function judgeBy(url: string, item: Item, frame: Frame, run: Run, unknown: Finding['severity']): void {
+  const say = (severity: Finding['severity'], code: string, text: string): void =>
+    run.report({ severity, code, expression: item.path, text, rule: 'profile-unknown', profile: url });
+  const profile = run.profiles.get(url);
+  if (!profile) say(unknown, 'not-found', `The profile ${url.slice(0, 200)} is not known here.`);
+  else if (profile.type !== item.type)
+    say('error', 'structure', `The profile ${url} is for ${profile.type}, and this is a ${item.type}.`);
+  else run.judge(item, profile, frame);
+}
+
+function createRun(parts: ValidatorParts, options: ValidateOptions, report: Report): Run {
+  const conforming = new Map<unknown, Map<string, boolean>>();
+  const walk: WalkOptions = {
+    unknownExtensions: options.unknownExtensions ?? 'information',
+    unknownProfiles: options.unknownProfiles ?? 'warning',
+    wrongDisplays: options.wrongDisplays ?? 'warning',
+    checkReferenced: options.checkReferenced ?? false,
+  };
+  const resolve = (reference: string, frame: Frame): Target | undefined => {
+    const near = resolveWithin(reference, frame);
+    if (near || reference.startsWith('#')) return near;
+    const resource = options.resolve?.(reference);
+    if (!resource) return undefined;
+    const item: Item = { value: resource, sibling: undefined, type: resource.resourceType, path: reference };
+    return {
+      item,
+      frame: { resource, root: resource, path: reference, parent: undefined, fullUrl: undefined },
+      kind: 'referenced',
+    };
+  };
+  const made = (to: Report): Run => {
+    const run: Run = {
+      ...parts,
+      options: walk,
+      report: to,
+      resolve,
+      reporting: made,
+      judge: (item, profile, frame) => judge(item, profile, frame, run),
+      conforms: (item, profile, frame) => {
+        // A profile met again while it is being judged holds: circles of references end there.
+        let known = conforming.get(item.value);
+        if (!known) conforming.set(item.value, (known = new Map()));
+        const before = known.get(profile.url);
+        if (before !== undefined) return before;
+        known.set(profile.url, true);
+        let passes = true;
+        const quiet = made(({ severity }) => {
+          if (severity === 'error') passes = false;
+        });
+        walkProfile(item, profile, frame, quiet);
+        known.set(profile.url, passes);
+        return passes;
+      },
+      judgeResource: (item, frame) => {
+        const resource = item.value as JsonObject;
+        for (const rule of parts.rulesFor(item.type)) rule(resource, item.path, to);
+        const urls = new Set(declared(resource));
+        for (const url of parts.requiredProfiles?.(item.type) ?? []) urls.add(url);
+        for (const url of urls) judgeBy(url, item, frame, run, walk.unknownProfiles);
+      },
+    };
+    return run;
+  };
+  return made(report);
+}
+
+const judge = (item: Item, profile: Profile, frame: Frame, run: Run): void => walkProfile(item, profile, frame, run);
+
+/** The profiles a resource says it has. */
+export function declared(resource: JsonObject): readonly string[] {
+  const meta = resource['meta'];
+  const list = isObject(meta) ? meta['profile'] : undefined;
+  return Array.isArray(list) ? list.filter((url): url is string => typeof url === 'string') : [];
+}
+
+export { fullUrlOf };

@@ -1,0 +1,220 @@
+// Walks a resource along the tree of its type, and along the profiles that apply: the heart of $validate.
+// https://hl7.org/fhir/R4/validation.html
+// Shape, cardinality, primitives and required codes are the gate's; the walker goes where JSON Schema cannot, and leaves
+// alone what is not of the shape it should be.
+import { resourceTypes } from '../fhir/definitions.js';
+import { isObject, type Json, type JsonObject } from '../fhir/json.js';
+import { checkBinding } from './bindings.js';
+import { checkCoding, checkQuantity } from './coded.js';
+import type { ElementNode } from './element-tree.js';
+import { checkExtension, extensionsIn, type Holder } from './extensions.js';
+import { eachItem, within, type Item } from './items.js';
+import { invariantsAt, walkProfile } from './profile-walk.js';
+import { checkReference } from './references.js';
+import type { Frame, Run } from './run.js';
+import { childrenOf, kindsOf, typeTree } from './types.js';
+
+/** How a JSON property is judged. */
+interface Property {
+  readonly node: ElementNode;
+  readonly name: string;
+  readonly type: string;
+  /** What follows the path of its holder. */
+  readonly step: string;
+  /** A primitive of which nothing is left to judge once it passed the gate. */
+  readonly isDone: boolean;
+}
+
+const plans = new WeakMap<ReadonlyMap<string, ElementNode>, ReadonlyMap<string, Property>>();
+const upper = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+const native = new Set(['ele-1', 'ext-1']);
+
+function planOf(children: ReadonlyMap<string, ElementNode>): ReadonlyMap<string, Property> {
+  let plan = plans.get(children);
+  if (!plan) {
+    const made = new Map<string, Property>();
+    for (const node of children.values()) {
+      if (node.name === 'extension' || node.name === 'modifierExtension') continue;
+      const codes = node.variants.length > 0 ? node.variants : ['BackboneElement'];
+      for (const type of codes) {
+        const name = node.isChoice ? node.name + upper(type) : node.name;
+        const step = node.isChoice ? `.${node.name}.ofType(${type})` : `.${node.name}`;
+        const isPrimitive = type.charCodeAt(0) >= 97;
+        const property: Property = { node, name, type, step, isDone: isPrimitive && !asksMore(node, type) };
+        made.set(name, property);
+        if (isPrimitive) made.set(`_${name}`, property);
+      }
+    }
+    plan = made;
+    plans.set(children, plan);
+  }
+  return plan;
+}
+
+const asksMore = (node: ElementNode, type: string): boolean =>
+  node.constraints.some(({ key }) => !native.has(key)) ||
+  (node.binding?.valueSet !== undefined && !(type === 'code' && node.binding.strength === 'required')) ||
+  (type === 'canonical' && node.types.some(({ targets }) => targets.length > 0)) ||
+  node.fixed !== undefined;
+
+/** Judges a resource, and every resource within it, by its type. */
+export function walkResource(resource: JsonObject, frame: Frame, run: Run): void {
+  const type = resource['resourceType'];
+  const root = typeof type === 'string' && resourceTypes().has(type) ? typeTree(type) : undefined;
+  if (!root) return;
+  const item: Item = { value: resource, sibling: undefined, type: root.path, path: frame.path };
+  const holder: Holder = {
+    value: resource,
+    path: frame.path,
+    defined: root.path,
+    refersTo: undefined,
+    type: root.path,
+    url: undefined,
+  };
+  invariantsAt(root, root.path, run)?.(resource, resource, frame.root, frame.path, run.report);
+  walkObject(resource, root.children ?? new Map(), holder, frame, run);
+  run.judgeResource(item, frame);
+}
+
+function walkObject(
+  object: JsonObject,
+  children: ReadonlyMap<string, ElementNode>,
+  holder: Holder,
+  frame: Frame,
+  run: Run,
+): void {
+  const plan = planOf(children);
+  let own = 0;
+  for (const key in object) {
+    if (key === 'id' || key === 'resourceType') continue;
+    own++;
+    const property = plan.get(key);
+    if (property === undefined) continue;
+    const beside = `_${property.name}`;
+    if (key === beside && object[property.name] !== undefined) continue;
+    if (property.isDone && (key === beside || object[beside] === undefined)) {
+      if (key !== beside) continue;
+    }
+    eachItem(object, property.name, property.type, holder.path + property.step, item =>
+      walkItem(item, property, frame, run),
+    );
+  }
+  if (own === 0 && holder.type !== frame.resource['resourceType'])
+    run.report({
+      severity: 'error',
+      code: 'invariant',
+      expression: holder.path,
+      text: 'An element must have a value or children; an id alone is neither.',
+      rule: 'ele-1',
+    });
+  if (object['extension'] !== undefined) walkExtensions(object, 'extension', holder, frame, run);
+  if (object['modifierExtension'] !== undefined) walkExtensions(object, 'modifierExtension', holder, frame, run);
+}
+
+function walkItem(item: Item, property: Property, frame: Frame, run: Run): void {
+  const { node, type } = property;
+  const { value } = item;
+  const object = within(item);
+  if (type.charCodeAt(0) >= 97) {
+    if (!property.isDone || value === undefined) {
+      checkBinding(item, node, run, type === 'code');
+      if (!property.isDone && (value !== undefined || object))
+        invariantsAt(node, type, run)?.(value ?? object!, frame.resource, frame.root, item.path, run.report);
+    }
+    if (object) walkObject(object, noChildren, holderOf(item, object, node), frame, run);
+    return;
+  }
+  if (!object) return;
+  if (type === 'Resource' || (resourceTypes().has(item.type) && item.type !== 'Element')) {
+    walkWithin(object, item.path, frame, run);
+    return;
+  }
+  const root = node.children || node.contentReference !== undefined ? undefined : typeTree(item.type);
+  checkBinding(item, node, run, false);
+  invariantsAt(node, item.type, run)?.(object, frame.resource, frame.root, item.path, run.report);
+  if (root) invariantsAt(root, item.type, run)?.(object, frame.resource, frame.root, item.path, run.report);
+  checkByType(item, object, node, frame, run);
+  walkObject(object, root?.children ?? childrenOf(node, item.type), holderOf(item, object, node), frame, run);
+}
+const noChildren: ReadonlyMap<string, ElementNode> = new Map();
+
+const holderOf = (item: Item, value: JsonObject, node: ElementNode): Holder => ({
+  value,
+  path: item.path,
+  defined: node.path,
+  refersTo: node.contentReference?.slice(node.contentReference.indexOf('#') + 1),
+  type: item.type,
+  url: item.type === 'Extension' ? textOf(value['url']) : undefined,
+});
+const textOf = (value: Json | undefined): string | undefined => (typeof value === 'string' ? value : undefined);
+
+/** What a datatype asks beyond its definition. */
+function checkByType(item: Item, object: JsonObject, node: ElementNode, frame: Frame, run: Run): void {
+  switch (item.type) {
+    case 'Coding':
+      checkCoding(item, object, run);
+      break;
+    case 'Reference':
+      checkReference(item, object, node, frame, run);
+      break;
+    default:
+      if (item.type === 'Quantity' || kindsOf(item.type).has('Quantity')) checkQuantity(item, object, run);
+  }
+}
+
+function walkWithin(resource: JsonObject, path: string, frame: Frame, run: Run): void {
+  const isContained = path.startsWith(`${frame.path}.contained[`);
+  walkResource(
+    resource,
+    {
+      resource,
+      root: isContained ? frame.root : resource,
+      path,
+      parent: frame,
+      fullUrl: isContained ? undefined : fullUrlOf(frame.resource, path),
+    },
+    run,
+  );
+}
+
+/** The fullUrl of the entry at `Bundle.entry[n].resource`. */
+export function fullUrlOf(bundle: JsonObject, path: string): string | undefined {
+  const index = /\.entry\[(\d+)\]\.resource$/.exec(path)?.[1];
+  const entries = bundle['entry'];
+  const entry = index !== undefined && Array.isArray(entries) ? entries[Number(index)] : undefined;
+  return isObject(entry) ? textOf(entry['fullUrl']) : undefined;
+}
+
+function walkExtensions(
+  object: JsonObject,
+  name: 'extension' | 'modifierExtension',
+  holder: Holder,
+  frame: Frame,
+  run: Run,
+): void {
+  const children = typeTree('Extension')!.children!;
+  extensionsIn(object, name, (extension, i) => {
+    const path = `${holder.path}.${name}[${i}]`;
+    const item: Item = { value: extension, sibling: undefined, type: 'Extension', path };
+    const profile = checkExtension(extension, path, holder, name === 'modifierExtension', frame, run);
+    const hasValue = Object.keys(extension).some(key => key.startsWith('value') || key.startsWith('_value'));
+    if (hasValue === (extension['extension'] !== undefined))
+      run.report({
+        severity: 'error',
+        code: 'invariant',
+        expression: path,
+        text: hasValue
+          ? 'An extension has a value or extensions, not both.'
+          : 'An extension must have a value or extensions.',
+        rule: 'ext-1',
+      });
+    walkObject(
+      extension,
+      children,
+      { value: extension, path, defined: 'Extension', refersTo: undefined, type: 'Extension', url: textOf(extension['url']) },
+      frame,
+      run,
+    );
+    if (profile) walkProfile(item, profile, frame, run);
+  });
+}
