@@ -7,32 +7,45 @@ import { checkFacets } from './facets.js';
 import { itemsOf, within, type Item } from './items.js';
 import { checkTarget } from './references.js';
 import type { Profile } from './profiles.js';
-import type { CheckInvariants, Frame, Run } from './run.js';
+import type { CheckInvariants } from './invariants.js';
+import type { Frame, Run } from './run.js';
 import { checkSlices } from './slicing.js';
 import { kindsOf } from './types.js';
 
 /** What a node's constraints add to those of the element it narrows, compiled once. */
-const added = new WeakMap<ElementNode, Map<string, CheckInvariants>>();
+const added = new WeakMap<ElementNode, CheckInvariants | null>();
 
-/** Rules the walk along the type has judged for every element. */
+/** Rules the walk along the type judges itself, for every element. */
 const native: ReadonlySet<string> = new Set(['ele-1', 'ext-1']);
 
-export function invariantsAt(node: ElementNode, type: string, run: Run): CheckInvariants | undefined {
-  let byType = added.get(node);
-  if (!byType) added.set(node, (byType = new Map()));
-  let check = byType.get(type);
-  if (!check) {
+/** Judges an item by the node's invariants, those apart that the element it narrows has too. */
+export function checkInvariants(item: Item, node: ElementNode, frame: Frame, run: Run): void {
+  let check = added.get(node);
+  if (check === undefined) {
     const known = node.base === node ? undefined : node.base?.constraints;
     const fresh = node.constraints.filter(
       ({ key, expression }) =>
         !native.has(key) && !known?.some(one => one.key === key && one.expression === expression),
     );
-    check = fresh.length === 0 ? nothing : run.invariantsOf(fresh, type);
-    byType.set(type, check);
+    check = fresh.length === 0 ? null : run.compileInvariants(fresh, node.profile);
+    added.set(node, check);
   }
-  return check === nothing ? undefined : check;
+  if (check === null || (item.value === undefined && !item.sibling)) return;
+  check(
+    {
+      value: item.value,
+      extra: item.sibling,
+      type: structural.has(item.type) ? node.path : item.type,
+      resource: frame.resource,
+      rootResource: frame.root,
+      path: item.path,
+    },
+    run.ports,
+    run.report,
+  );
 }
-const nothing: CheckInvariants = () => undefined;
+/** Elements without a type of their own are known by their place. */
+const structural: ReadonlySet<string> = new Set(['BackboneElement', 'Element']);
 
 /** The frame within an item: its own where it is a resource. */
 export function frameOf(item: Item, frame: Frame, parentPath: string): Frame {
@@ -62,9 +75,7 @@ function judge(item: Item, node: ElementNode, frame: Frame, run: Run): void {
   if (type === 'wrong') return;
   checkFacets(item, node, run);
   if (base?.binding !== node.binding) checkBinding(item, node, run, false);
-  const check = invariantsAt(node, item.type, run);
-  if (check && (item.value !== undefined || item.sibling))
-    check(item.value ?? item.sibling!, frame.resource, frame.root, item.path, run.report);
+  checkInvariants(item, node, frame, run);
   if (type) {
     checkTypeProfiles(item, type, node, frame, run);
     const before = base?.types.find(({ code }) => code === type.code);

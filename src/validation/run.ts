@@ -1,10 +1,10 @@
 // What one validation carries along: the resource it is in, what it may ask, and where findings go.
-import type { Json, JsonObject } from '../fhir/json.js';
+import type { JsonObject } from '../fhir/json.js';
 import type { Finding, Report } from './finding.js';
 import type { Item } from './items.js';
 import type { Profile, Profiles } from './profiles.js';
 import type { Terminology } from './bindings.js';
-import type { Constraint } from '../fhir/definitions.js';
+import type { compileInvariants, InvariantPorts } from './invariants.js';
 
 /** The resource a value is in. Contained resources share `root` with their container; entries have their own. */
 export interface Frame {
@@ -23,17 +23,6 @@ export interface Target {
   readonly kind: 'contained' | 'bundled' | 'referenced';
 }
 
-export type CheckInvariants = (
-  focus: Json,
-  resource: JsonObject,
-  root: JsonObject,
-  path: string,
-  report: Report,
-) => void;
-
-/** Invariants of an element, compiled; `type` is the type of the values they will be asked about. */
-export type InvariantsOf = (constraints: readonly Constraint[], type: string) => CheckInvariants;
-
 export interface WalkOptions {
   /** What an extension whose definition is not known is. */
   readonly unknownExtensions: Finding['severity'];
@@ -49,7 +38,8 @@ export interface Run {
   readonly options: WalkOptions;
   readonly profiles: Profiles;
   readonly terminology: Terminology;
-  readonly invariantsOf: InvariantsOf;
+  readonly compileInvariants: typeof compileInvariants;
+  readonly ports: InvariantPorts;
   readonly report: Report;
   /** Undefined where this server cannot know what a reference leads to. */
   readonly resolve: (reference: string, frame: Frame) => Target | undefined;

@@ -5,11 +5,12 @@ import type { Resource } from '../fhir/resource.js';
 import type { Terminology } from './bindings.js';
 import type { Finding, Report } from './finding.js';
 import { gate } from './gate.js';
+import type { compileInvariants, InvariantPorts } from './invariants.js';
 import type { Item } from './items.js';
 import { walkProfile } from './profile-walk.js';
 import type { Profile, Profiles } from './profiles.js';
 import { resolveWithin } from './references.js';
-import type { Frame, InvariantsOf, Run, Target, WalkOptions } from './run.js';
+import type { Frame, Run, Target, WalkOptions } from './run.js';
 import { fullUrlOf, walkResource } from './walker.js';
 import type { ResourceRule } from './finding.js';
 
@@ -17,7 +18,7 @@ import type { ResourceRule } from './finding.js';
 export interface ValidatorParts {
   readonly profiles: Profiles;
   readonly terminology: Terminology;
-  readonly invariantsOf: InvariantsOf;
+  readonly compileInvariants: typeof compileInvariants;
   readonly rulesFor: (type: string) => readonly ResourceRule[];
   /** Profiles every resource of a type must have: by configuration, or by the guides that are installed. */
   readonly requiredProfiles?: (type: string) => readonly string[];
@@ -100,9 +101,11 @@ function createRun(parts: ValidatorParts, options: ValidateOptions, report: Repo
       kind: 'referenced',
     };
   };
+  const ports: InvariantPorts = {};
   const made = (to: Report): Run => {
     const run: Run = {
       ...parts,
+      ports,
       options: walk,
       report: to,
       resolve,

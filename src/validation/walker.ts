@@ -9,7 +9,7 @@ import { checkCoding, checkQuantity } from './coded.js';
 import type { ElementNode } from './element-tree.js';
 import { checkExtension, extensionsIn, type Holder } from './extensions.js';
 import { eachItem, within, type Item } from './items.js';
-import { invariantsAt, walkProfile } from './profile-walk.js';
+import { checkInvariants, walkProfile } from './profile-walk.js';
 import { checkReference } from './references.js';
 import type { Frame, Run } from './run.js';
 import { childrenOf, kindsOf, typeTree } from './types.js';
@@ -71,7 +71,7 @@ export function walkResource(resource: JsonObject, frame: Frame, run: Run): void
     type: root.path,
     url: undefined,
   };
-  invariantsAt(root, root.path, run)?.(resource, resource, frame.root, frame.path, run.report);
+  checkInvariants(item, root, frame, run);
   walkObject(resource, root.children ?? new Map(), holder, frame, run);
   run.judgeResource(item, frame);
 }
@@ -118,8 +118,7 @@ function walkItem(item: Item, property: Property, frame: Frame, run: Run): void 
   if (type.charCodeAt(0) >= 97) {
     if (!property.isDone || value === undefined) {
       checkBinding(item, node, run, type === 'code');
-      if (!property.isDone && (value !== undefined || object))
-        invariantsAt(node, type, run)?.(value ?? object!, frame.resource, frame.root, item.path, run.report);
+      if (!property.isDone) checkInvariants(item, node, frame, run);
     }
     if (object) walkObject(object, noChildren, holderOf(item, object, node), frame, run);
     return;
@@ -131,8 +130,8 @@ function walkItem(item: Item, property: Property, frame: Frame, run: Run): void 
   }
   const root = node.children || node.contentReference !== undefined ? undefined : typeTree(item.type);
   checkBinding(item, node, run, false);
-  invariantsAt(node, item.type, run)?.(object, frame.resource, frame.root, item.path, run.report);
-  if (root) invariantsAt(root, item.type, run)?.(object, frame.resource, frame.root, item.path, run.report);
+  checkInvariants(item, node, frame, run);
+  if (root) checkInvariants(item, root, frame, run);
   checkByType(item, object, node, frame, run);
   walkObject(object, root?.children ?? childrenOf(node, item.type), holderOf(item, object, node), frame, run);
 }

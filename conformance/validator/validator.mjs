@@ -1,0 +1,56 @@
+// A validator that knows what stands beside a case, as strict as the one whose outcomes were recorded.
+import { existsSync } from 'node:fs';
+import { compileInvariants } from '../../dist/validation/invariants.js';
+import { createProfiles } from '../../dist/validation/profiles.js';
+import { createValidator } from '../../dist/validation/validate.js';
+import { members } from '../../dist/terminology/members.js';
+import { folder, material, parse } from './cases.mjs';
+
+export function validatorFor(one) {
+  const beside = new Map();
+  for (const name of [...one.beside, ...(one.source === undefined ? [] : [one.source])]) {
+    const resource = material(name);
+    if (resource?.url) {
+      beside.set(resource.url, resource);
+      if (resource.version) beside.set(`${resource.url}|${resource.version}`, resource);
+    }
+  }
+  const profiles = createProfiles(canonical => {
+    const found = beside.get(canonical) ?? beside.get(canonical.split('|')[0]);
+    return found?.resourceType === 'StructureDefinition' ? found : undefined;
+  });
+  const validate = createValidator({
+    profiles,
+    terminology: {
+      holds: (valueSet, system, code) => {
+        const known = members(valueSet);
+        if (known === 'unknown') return 'unknown';
+        if (system !== undefined) return known.has(`${system}|${code}`);
+        return [...known].some(one => one.endsWith(`|${code}`));
+      },
+      defines: () => 'unknown',
+      isValueSet: () => false,
+    },
+    compileInvariants,
+    rulesFor: () => [],
+  });
+  const source = one.source === undefined ? undefined : material(one.source);
+  return resource =>
+    validate(resource, {
+      unknownExtensions: 'error',
+      unknownProfiles: 'error',
+      wrongDisplays: 'error',
+      ...(source?.url ? { profiles: [source.url] } : {}),
+      resolve: reference => {
+        const [, type, id] = /^(?:.*\/)?([A-Z]\w+)\/([\w.-]+)$/.exec(reference) ?? [];
+        if (type === undefined) return undefined;
+        for (const name of [`${id}.json`, `${id}.xml`, `${type.toLowerCase()}-${id}.json`, `${type.toLowerCase()}-${id}.xml`])
+          if (existsSync(folder + name)) {
+            const found = material(name);
+            if (found?.resourceType === type) return found;
+          }
+        return undefined;
+      },
+    });
+}
+export { parse };
