@@ -29,7 +29,7 @@ export async function run(args) {
       errors,
       findings,
       ms: performance.now() - started,
-      agrees: (errors.length > 0) === (one.expected.errors.length > 0),
+      agrees: errors.length > 0 === one.expected.errors.length > 0,
       places: compare(one.expected.errors, errors),
     });
   }
@@ -37,8 +37,10 @@ export async function run(args) {
     for (const { one, errors, agrees } of results) {
       if (only === undefined && agrees) continue;
       console.log(`${agrees ? 'agrees' : 'DIFFERS'} ${one.name} (${one.kind}) ${one.file} [${one.module}]`);
-      for (const issue of one.expected.errors) console.log(`   Java: ${issue.expression} ${issue.details?.text?.slice(0, 260)}`);
-      for (const found of errors) console.log(`   ours: ${found.expression} ${found.rule} ${found.text.slice(0, 200)}`);
+      for (const issue of one.expected.errors)
+        console.log(`   Java: ${issue.expression} ${issue.details?.text?.slice(0, 260)}`);
+      for (const found of errors)
+        console.log(`   ours: ${found.expression} ${found.rule} ${found.text.slice(0, 200)}`);
     }
   }
   const slow = results.filter(({ ms }) => ms > 1000);
@@ -54,7 +56,9 @@ export async function run(args) {
     byModule.set(one.module ?? 'other', [entry[0] + (agrees ? 1 : 0), entry[1] + 1]);
   }
   console.log([...byModule].map(([name, [a, n]]) => `${name} ${a}/${n}`).join(', '));
-  console.log(`judgements ${results.length}, over-strict ${strict.length} = ${share(strict.length, results.length)} %`);
+  console.log(
+    `judgements ${results.length}, over-strict ${strict.length} = ${share(strict.length, results.length)} %`,
+  );
   console.log(
     `locations of ${places.length}: exact ${share(places.filter(place => place === 'exact').length, places.length)} %, exact or one level off ${share(near.length, places.length)} %`,
   );

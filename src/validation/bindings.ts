@@ -6,20 +6,6 @@ import type { Finding } from './finding.js';
 import type { Item } from './items.js';
 import type { Run } from './run.js';
 
-export type Membership = true | false | 'unknown';
-
-/** What the walker asks of terminology; system.ts passes it. */
-export interface Terminology {
-  /** Whether the value set has the code; without a system, in any of its systems. */
-  readonly holds: (valueSet: string, system: string | undefined, code: string) => Membership;
-  /** Whether the code system has the code; `unknown` where the system is not here in whole. */
-  readonly defines: (system: string, code: string) => Membership;
-  /** Whether the url is one of a value set, which is no system. */
-  readonly isValueSet: (url: string) => boolean;
-  /** Whether the display is one of the code's, where that can be known. */
-  readonly displays?: (system: string, code: string) => readonly string[] | undefined;
-}
-
 interface Coded {
   readonly system: string | undefined;
   readonly code: string | undefined;
@@ -27,7 +13,10 @@ interface Coded {
 
 const text = (value: Json | undefined): string | undefined => (typeof value === 'string' ? value : undefined);
 
-const codedOf = (coding: JsonObject): Coded => ({ system: text(coding['system']), code: text(coding['code']) });
+const codedOf = (coding: JsonObject): Coded => ({
+  system: text(coding['system']),
+  code: text(coding['code']),
+});
 
 /** The codes of a value of a type that can be bound; undefined for others. */
 function codesOf({ type, value }: Item): readonly Coded[] | undefined {
@@ -90,7 +79,10 @@ function judge(
   if (strength === 'example') return;
   const given = codes.filter(({ code }) => code !== undefined);
   if (given.length === 0) {
-    if (strength === 'required' && (item.type === 'code' || item.type === 'CodeableConcept' || item.type === 'Coding'))
+    if (
+      strength === 'required' &&
+      (item.type === 'code' || item.type === 'CodeableConcept' || item.type === 'Coding')
+    )
       say('error', `There is no code, and one of ${valueSet} is required.`);
     else if (strength === 'extensible' && item.type === 'CodeableConcept')
       say('warning', `There is no code; one of ${valueSet} should be given where it has a fitting one.`);
@@ -106,11 +98,15 @@ function judge(
     if (held === true) return;
     if (held === 'unknown') isUnknown = true;
   }
-  const what = given.length === 1 ? `${shown(given[0]!)} is not` : `None of ${given.map(shown).join(', ').slice(0, 400)} is`;
+  const what =
+    given.length === 1
+      ? `${shown(given[0]!)} is not`
+      : `None of ${given.map(shown).join(', ').slice(0, 400)} is`;
   if (isUnknown) {
     if (strength !== 'preferred')
       say('warning', `Whether ${shown(given[0]!)} is in ${valueSet} cannot be known here.`, 'not-found');
   } else if (strength === 'required') say('error', `${what} in ${valueSet}, which is required.`);
-  else if (strength === 'extensible') say('warning', `${what} in ${valueSet}, which is to be used where it has a fitting code.`);
+  else if (strength === 'extensible')
+    say('warning', `${what} in ${valueSet}, which is to be used where it has a fitting code.`);
   else say('information', `${what} in ${valueSet}, which is recommended.`);
 }

@@ -11,8 +11,13 @@ const isAbsolute = (url: string): boolean => /^[a-z][a-z0-9+.-]*:/i.test(url);
 export function checkCoding(item: Item, coding: JsonObject, run: Run): void {
   const { system, code, display } = coding;
   if (typeof system !== 'string') return;
-  const say = (severity: Finding['severity'], rule: string, element: string, text: string, issue = 'code-invalid'): void =>
-    run.report({ severity, code: issue, expression: `${item.path}.${element}`, text, rule });
+  const say = (
+    severity: Finding['severity'],
+    rule: string,
+    element: string,
+    text: string,
+    issue = 'code-invalid',
+  ): void => run.report({ severity, code: issue, expression: `${item.path}.${element}`, text, rule });
   if (!isAbsolute(system)) {
     say('error', 'coding-system', 'system', `The system "${system.slice(0, 200)}" must be an absolute uri.`);
     return;

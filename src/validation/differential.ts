@@ -38,6 +38,15 @@ export function applyDifferential(
     owned.add(mine);
     return mine;
   };
+  /** A copy that shares nothing with what was changed so far. */
+  const fork = (node: ElementNode): Draft => {
+    const mine = copy(node);
+    mine.slices = node.slices.map(slice => (owned.has(slice) ? fork(slice) : slice));
+    if (mine.children)
+      for (const [name, child] of mine.children) if (owned.has(child)) mine.children.set(name, fork(child));
+    owned.add(mine);
+    return mine;
+  };
   const root = own(base);
 
   /** The children of a node, so that they may be changed. */
@@ -77,7 +86,7 @@ export function applyDifferential(
     const cut = name.lastIndexOf('/');
     const from = cut < 0 ? undefined : sliced.slices.find(one => one.sliceName === name.slice(0, cut));
     const slice: Draft = {
-      ...own(from ?? { ...sliced }),
+      ...fork(from ?? sliced),
       id: `${sliced.id}:${name}`,
       sliceName: name,
       min: 0,
@@ -103,7 +112,9 @@ export function applyDifferential(
       if (!node) break;
     }
     if (!node) {
-      problems.push(`${element.path} is no element of ${base.path}, or lies below one whose type is not settled`);
+      problems.push(
+        `${element.path} is no element of ${base.path}, or lies below one whose type is not settled`,
+      );
       continue;
     }
     const types: readonly TypeReference[] = node.types;

@@ -1,5 +1,6 @@
 // Which slice an item belongs to, by the slice's discriminators. https://hl7.org/fhir/R4/profiling.html#discriminator
 // A discriminator's path is followed twice: through the definition of the slice, for what it asks, and through the value.
+import { resourceTypes } from '../fhir/definitions.js';
 import { isObject } from '../fhir/json.js';
 import type { Discriminator, ElementNode } from './element-tree.js';
 import { fits, isFixed } from './facets.js';
@@ -25,11 +26,12 @@ export function stepsOf(path: string): readonly Step[] | undefined {
   return paths.get(path);
 }
 
-const token = /^(?:(resolve|ofType|extension)\(\s*(?:'([^']*)'|"([^"]*)"|([\w.]*))\s*\)|(\$this|[A-Za-z]\w*(?:\[x\])?))(?:\.|$)/;
+const token =
+  /^(?:(resolve|ofType|extension)\(\s*(?:'([^']*)'|"([^"]*)"|([\w.]*))\s*\)|(\$this|[A-Za-z]\w*(?:\[x\])?))(?:\.|$)/;
 
 function parse(path: string): readonly Step[] | undefined {
   const steps: Step[] = [];
-  for (let rest = path.trim(); rest !== ''; ) {
+  for (let rest = path.trim(); rest !== '';) {
     const found = token.exec(rest);
     if (!found) return undefined;
     const [whole, call, quoted, doubly, bare, name] = found;
@@ -61,13 +63,14 @@ function follow({ node, type }: Seen, step: Step, run: Run): readonly Seen[] {
   switch (step.kind) {
     case 'child': {
       const own = node.children?.get(step.name);
-      const child = own ?? (type === undefined ? within(node, treeOf) : childrenOf(node, type)).get(step.name);
+      const child =
+        own ?? (type === undefined ? within(node, treeOf) : childrenOf(node, type)).get(step.name);
       if (!child) return profiled(node, step.name, run);
-      // A choice cut to one type by a slice of its own says it there.
-      return [{ node: child, type: undefined }, ...typeSlices(child)];
+      return [{ node: child, type: undefined }];
     }
     case 'ofType': {
       const slices = node.slices.filter(({ types }) => types.some(({ code }) => code === step.type));
+      if (!node.types.some(({ code }) => code === step.type)) return [];
       return [{ node, type: step.type }, ...slices.map(slice => ({ node: slice, type: step.type }))];
     }
     case 'extension': {
@@ -82,9 +85,6 @@ function follow({ node, type }: Seen, step: Step, run: Run): readonly Seen[] {
       );
   }
 }
-
-const typeSlices = (node: ElementNode): readonly Seen[] =>
-  node.isChoice ? node.slices.map(slice => ({ node: slice, type: undefined })) : [];
 
 /** Below a node with several types or profiles: the child in any of its profiles. */
 function profiled(node: ElementNode, name: string, run: Run): readonly Seen[] {
@@ -135,7 +135,12 @@ function goTo({ item, frame }: Place, step: Step, run: Run): readonly Place[] {
       if (!Array.isArray(list)) return [];
       return list.flatMap((value, i) =>
         isObject(value) && value['url'] === step.url
-          ? [{ item: { value, sibling: undefined, type: 'Extension', path: `${item.path}.extension[${i}]` }, frame }]
+          ? [
+              {
+                item: { value, sibling: undefined, type: 'Extension', path: `${item.path}.extension[${i}]` },
+                frame,
+              },
+            ]
           : [],
       );
     }
@@ -148,12 +153,13 @@ function goTo({ item, frame }: Place, step: Step, run: Run): readonly Place[] {
 }
 
 /** Whether a definition asks for something of a value, by fixed values, patterns and bindings of it and what is below. */
-function asks(node: ElementNode, depth: number): boolean {
+function asks(node: ElementNode, depth: number, bindings = true): boolean {
   if (node.fixed ?? node.pattern) return true;
-  if (node.binding?.strength === 'required' && !node.ofType) return true;
+  if (bindings && node.binding?.strength === 'required' && !node.ofType) return true;
   if (depth === 0) return false;
-  for (const child of node.children?.values() ?? []) if (!child.ofType && asks(child, depth - 1)) return true;
-  return node.slices.some(slice => slice.min > 0 && asks(slice, depth - 1));
+  for (const child of node.children?.values() ?? [])
+    if (!child.ofType && asks(child, depth - 1, bindings)) return true;
+  return node.slices.some(slice => slice.min > 0 && asks(slice, depth - 1, bindings));
 }
 
 /** Whether the value has what the definition fixes, here and below. */
@@ -189,6 +195,16 @@ function inBinding({ value, type }: Item, { binding }: ElementNode, run: Run): b
   return Array.isArray(codings) && codings.some(one => isObject(one) && holds(one['system'], one['code']));
 }
 
+/** A choice that is cut to types by slices of its own says there what it asks. */
+function chosen(seen: Seen, discriminator: string): readonly Seen[] {
+  const { node } = seen;
+  if (!node.isChoice || node.slices.length === 0) return [seen];
+  const slices = node.slices.map(slice => ({ node: slice, type: seen.type }));
+  if (discriminator !== 'type') return [seen, ...slices];
+  const needed = slices.filter(one => one.node.min > 0);
+  return needed.length > 0 ? needed : slices;
+}
+
 /** Deeper patterns within a slice are no discriminator any more. */
 const deepest = 6;
 
@@ -202,14 +218,16 @@ export function matches(
 ): boolean | undefined {
   const steps = stepsOf(path);
   if (!steps) return undefined;
-  const seen = nodesAt(slice, steps, run);
+  const seen = nodesAt(slice, steps, run).flatMap(one => chosen(one, type));
   if (seen.length === 0) return undefined;
   const places = placesOf(item, slice, steps, frame, run);
   switch (type) {
     case 'value':
     case 'pattern': {
       if (seen.some(({ node }) => node.max === 0)) return places.length === 0;
-      const asking = seen.filter(({ node }) => asks(node, deepest));
+      // What is fixed tells more than what is bound.
+      const fixing = seen.filter(({ node }) => asks(node, deepest, false));
+      const asking = fixing.length > 0 ? fixing : seen.filter(({ node }) => asks(node, deepest, true));
       if (asking.length === 0) return undefined;
       return places.some(place => asking.some(({ node }) => answers(place.item, node, run, deepest)));
     }
@@ -228,13 +246,18 @@ export function matches(
       });
     }
     case 'profile': {
-      const urls = seen.flatMap(({ node }) =>
-        node.path.includes('.') ? node.types.flatMap(({ profiles }) => profiles) : [node.profile],
+      const wanted = seen.flatMap(({ node }) =>
+        node.path.includes('.')
+          ? node.types.flatMap(({ code, profiles }) =>
+              profiles.length > 0 ? profiles : resourceTypes().has(code) ? [code] : [],
+            )
+          : [node.profile],
       );
-      if (urls.length === 0) return undefined;
+      if (wanted.length === 0) return undefined;
       return places.some(place =>
-        urls.some(url => {
-          const profile = run.profiles.get(url);
+        wanted.some(one => {
+          if (!one.includes(':')) return kindsOf(place.item.type).has(one);
+          const profile = run.profiles.get(one);
           return profile !== undefined && run.conforms(place.item, profile, place.frame);
         }),
       );
@@ -276,6 +299,7 @@ function placesOf(
 
 function childrenFor(node: ElementNode, name: string, run: Run): ElementNode | undefined {
   return (
-    within(node, url => run.profiles.get(url)?.root).get(name) ?? (node.base && childrenOf(node.base).get(name))
+    within(node, url => run.profiles.get(url)?.root).get(name) ??
+    (node.base && childrenOf(node.base).get(name))
   );
 }

@@ -142,7 +142,8 @@ const slicingOf = ({ slicing }: ElementDefinition): Slicing | undefined =>
     rules: slicing.rules,
   };
 
-const maxOf = (max: string | undefined): number => (max === undefined || max === '*' ? Infinity : Number(max));
+const maxOf = (max: string | undefined): number =>
+  max === undefined || max === '*' ? Infinity : Number(max);
 
 const lastName = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
 
@@ -274,7 +275,8 @@ export function treeOf(
 }
 
 const sameTypes = (a: readonly TypeReference[], b: readonly TypeReference[]): boolean =>
-  a.length === b.length && a.every((type, i) => sameJson(type as unknown as Json, b[i] as unknown as Json, 'value'));
+  a.length === b.length &&
+  a.every((type, i) => sameJson(type as unknown as Json, b[i] as unknown as Json, 'value'));
 
 const sameOf = (a: unknown, b: unknown): boolean =>
   a === b || (a !== undefined && b !== undefined && sameJson(a as Json, b as Json, 'value'));

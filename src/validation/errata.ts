@@ -11,7 +11,10 @@ const expressions: ReadonlyMap<string, string> = new Map([
     "offset.empty() or (when.exists() and when.select($this in ('C' | 'CM' | 'CD' | 'CV')).allFalse())",
   ],
   // que-12: more than one, as its text says.
-  ['enableWhen.count() > 2 implies enableBehavior.exists()', 'enableWhen.count() > 1 implies enableBehavior.exists()'],
+  [
+    'enableWhen.count() > 2 implies enableBehavior.exists()',
+    'enableWhen.count() > 1 implies enableBehavior.exists()',
+  ],
   // app-4: the code is noshow.
   [
     "Appointment.cancelationReason.exists() implies (Appointment.status='no-show' or Appointment.status='cancelled')",

@@ -18,7 +18,7 @@ export interface Holder {
   /** Where a contentReference leads. */
   readonly refersTo: string | undefined;
   readonly type: string;
-  /** Of an extension that holds another. */
+  /** Of the extension that this is, or whose value this is. */
   readonly url: string | undefined;
 }
 
@@ -35,8 +35,12 @@ export function checkExtension(
 ): Profile | undefined {
   const url = extension['url'];
   if (typeof url !== 'string') return undefined;
-  const say = (rule: string, text: string, severity: Finding['severity'] = 'error', code = 'extension'): void =>
-    run.report({ severity, code, expression: path, text, rule });
+  const say = (
+    rule: string,
+    text: string,
+    severity: Finding['severity'] = 'error',
+    code = 'extension',
+  ): void => run.report({ severity, code, expression: path, text, rule });
   if (!isAbsolute(url)) {
     if (holder.type !== 'Extension')
       say('extension-url', `The url "${url.slice(0, 100)}" of an extension must be absolute.`);
@@ -46,12 +50,13 @@ export function checkExtension(
   const profile = run.profiles.get(url);
   if (profile?.type !== 'Extension') {
     if (profile) say('extension-url', `${url} is no extension but a ${profile.type}.`);
-    else if (isModifier) say('extension-unknown', `The modifier extension ${url.slice(0, 200)} is not known here.`);
+    else if (isModifier)
+      say('extension-unknown', `The modifier extension ${url.slice(0, 200)} is not known here.`);
     else if (!isPartOf(url, holder, run))
       say(
         'extension-unknown',
         `The extension ${url.slice(0, 200)} is not known here.`,
-        run.options.unknownExtensions,
+        isLater(url) ? 'information' : run.options.unknownExtensions(url),
       );
     return undefined;
   }
@@ -66,9 +71,13 @@ export function checkExtension(
   return profile;
 }
 
+/** HL7's own extensions since R4 are published apart from it, and for other versions under their number. */
+const isLater = (url: string): boolean =>
+  /^http:\/\/hl7\.org\/fhir\/(?:tools\/|\d\.\d\/)?StructureDefinition\//.test(url);
+
 /** Whether an extension with a url of its own is one of the parts its holder defines. */
 const isPartOf = (url: string, holder: Holder, run: Run): boolean =>
-  holder.url !== undefined && partsOf(holder.url, run)?.has(url) === true;
+  holder.type === 'Extension' && holder.url !== undefined && partsOf(holder.url, run)?.has(url) === true;
 
 /** The urls that an extension defines for what is within it; undefined where it is not known. */
 function partsOf(url: string, run: Run): ReadonlySet<string> | undefined {
@@ -110,7 +119,12 @@ function checkContext(
     );
   for (const expression of contextInvariant) {
     if (holds(expression, extension, holder) === false)
-      say('extension-context', `The extension ${url} is only for where ${expression.slice(0, 300)}.`, 'error', 'invariant');
+      say(
+        'extension-context',
+        `The extension ${url} is only for where ${expression.slice(0, 300)}.`,
+        'error',
+        'invariant',
+      );
   }
 }
 
@@ -134,7 +148,9 @@ function stands(
     const [url = '', element] = wanted.split('#', 2);
     const profile = run.profiles.get(url);
     if (!profile) return false;
-    return element === undefined ? kindsOf(holder.type).has(profile.type) : placeOf(holder, frame) === element;
+    return element === undefined
+      ? kindsOf(holder.type).has(profile.type)
+      : placeOf(holder, frame) === element;
   }
   if (kindsOf(holder.type).has(wanted)) return true;
   if (holder.defined.replaceAll('[x]', '') === wanted || holder.refersTo === wanted) return true;

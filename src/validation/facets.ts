@@ -11,14 +11,16 @@ export function fits(value: Json | undefined, pattern: Json): boolean {
   if (value === undefined) return false;
   if (Array.isArray(pattern))
     return Array.isArray(value) && pattern.every(wanted => value.some(one => fits(one, wanted)));
-  if (isObject(pattern)) return isObject(value) && Object.keys(pattern).every(name => fits(value[name], pattern[name]!));
+  if (isObject(pattern))
+    return isObject(value) && Object.keys(pattern).every(name => fits(value[name], pattern[name]!));
   return sameJson(value, pattern, 'lexeme');
 }
 
 export const isFixed = (value: Json | undefined, fixed: Json): boolean =>
   value !== undefined && sameJson(value, fixed, 'lexeme');
 
-const shown = (value: Json | undefined): string => (value === undefined ? 'nothing' : writeJson(value).slice(0, 200));
+const shown = (value: Json | undefined): string =>
+  value === undefined ? 'nothing' : writeJson(value).slice(0, 200);
 
 /** Milliseconds of a date or dateTime at the start of what it covers; NaN for what is none. */
 function instantOf(value: string): number {
@@ -48,7 +50,8 @@ export function checkFacets(item: Item, node: ElementNode, run: Run): void {
   const { fixed, pattern, minValue, maxValue, maxLength, profile } = node;
   const say = (rule: string, text: string): void =>
     run.report({ severity: 'error', code: 'value', expression: path, text, rule, profile });
-  if (fixed && !isFixed(value, fixed.value)) say('fixed', `The value is ${shown(value)}; it must be ${shown(fixed.value)}.`);
+  if (fixed && !isFixed(value, fixed.value))
+    say('fixed', `The value is ${shown(value)}; it must be ${shown(fixed.value)}.`);
   if (pattern && !fits(value, pattern.value))
     say('pattern', `The value ${shown(value)} does not have all of ${shown(pattern.value)}.`);
   if (value === undefined) return;

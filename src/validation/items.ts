@@ -17,7 +17,8 @@ const upper = (text: string): string => text.charAt(0).toUpperCase() + text.slic
 const isPrimitiveCode = (code: string): boolean => code.charCodeAt(0) >= 97;
 
 /** What an item holds below it: the object itself, or of a primitive the one in `_x`. */
-export const within = ({ value, sibling }: Item): JsonObject | undefined => (isObject(value) ? value : sibling);
+export const within = ({ value, sibling }: Item): JsonObject | undefined =>
+  isObject(value) ? value : sibling;
 
 /** Walks the values of one JSON property, and of `_name` beside it. */
 export function eachItem(
@@ -35,7 +36,8 @@ export function eachItem(
     const values = Array.isArray(value) ? value : [];
     const siblings = Array.isArray(beside) ? beside : [];
     const length = Math.max(values.length, siblings.length);
-    for (let i = 0; i < length; i++) visit(itemOf(values[i], siblings[i], type, `${path}[${i}]`, isPrimitive));
+    for (let i = 0; i < length; i++)
+      visit(itemOf(values[i], siblings[i], type, `${path}[${i}]`, isPrimitive));
     return;
   }
   visit(itemOf(value, beside, type, path, isPrimitive));
@@ -49,7 +51,9 @@ function itemOf(
   isPrimitive: boolean,
 ): Item {
   const resourceType = !isPrimitive && isObject(value) ? value['resourceType'] : undefined;
-  const isResource = typeof resourceType === 'string' && (type === 'Resource' || type === 'DomainResource' || type === resourceType);
+  const isResource =
+    typeof resourceType === 'string' &&
+    (type === 'Resource' || type === 'DomainResource' || type === resourceType);
   return {
     value: value === null ? undefined : value,
     sibling: isObject(beside) ? beside : undefined,

@@ -49,7 +49,11 @@ const structural: ReadonlySet<string> = new Set(['BackboneElement', 'Element']);
 
 /** The frame within an item: its own where it is a resource. */
 export function frameOf(item: Item, frame: Frame, parentPath: string): Frame {
-  if (!isObject(item.value) || typeof item.value['resourceType'] !== 'string' || item.value === frame.resource)
+  if (
+    !isObject(item.value) ||
+    typeof item.value['resourceType'] !== 'string' ||
+    item.value === frame.resource
+  )
     return frame;
   const isContained = item.path.startsWith(`${frame.path}.contained[`);
   void parentPath;
@@ -137,7 +141,8 @@ function checkType(item: Item, node: ElementNode, run: Run): TypeReference | 'wr
   if (wider) return wider;
   // A snapshot may say BackboneElement where the type says Element, and the other way round.
   if (!node.isChoice && !isObject(item.value)) return types[0];
-  if (node.path.includes('.') && !node.isChoice && item.type !== 'Resource' && kinds.has('Element')) return types[0];
+  if (node.path.includes('.') && !node.isChoice && item.type !== 'Resource' && kinds.has('Element'))
+    return types[0];
   run.report({
     severity: 'error',
     code: 'structure',
@@ -168,15 +173,25 @@ function checkTypeProfiles(item: Item, type: TypeReference, node: ElementNode, f
   });
   const kinds = kindsOf(item.type);
   const fitting = known.filter(({ type: constrained }) => kinds.has(constrained));
-  const candidates = fitting.length > 0 ? fitting : known;
-  if (candidates.length === 0 || known.length < type.profiles.length && fitting.length === 0) return;
-  if (candidates.length === 1) walkProfile(item, candidates[0]!, frame, run);
-  else if (!candidates.some(profile => run.conforms(item, profile, frame)))
+  if (fitting.length === 0) {
+    if (known.length === type.profiles.length)
+      run.report({
+        severity: 'error',
+        code: 'structure',
+        expression: item.path,
+        text: `The type is ${item.type}; expected ${known.map(one => one.type).join(' or ')}.`,
+        rule: 'type',
+        profile: node.profile,
+      });
+    return;
+  }
+  if (fitting.length === 1) walkProfile(item, fitting[0]!, frame, run);
+  else if (!fitting.some(profile => run.conforms(item, profile, frame)))
     run.report({
       severity: 'error',
       code: 'structure',
       expression: item.path,
-      text: `This is none of the profiles ${candidates.map(({ url }) => url).join(', ')}.`,
+      text: `This is none of the profiles ${fitting.map(({ url }) => url).join(', ')}.`,
       rule: 'profile',
       profile: node.profile,
     });

@@ -34,7 +34,9 @@ export function createProfiles(find: FindStructure): Profiles {
     if (own) return own;
     const [url = '', version] = canonical.split('|', 2);
     const core = url.includes(':') ? structureDefinition(url) : undefined;
-    return core && (version === undefined || version === '4.0.1' || version.startsWith('4.0')) ? core : undefined;
+    return core && (version === undefined || version === '4.0.1' || version.startsWith('4.0'))
+      ? core
+      : undefined;
   };
 
   const get = (canonical: string): Profile | undefined => {
@@ -56,7 +58,8 @@ export function createProfiles(find: FindStructure): Profiles {
   function compile(found: Structure): Profile | undefined {
     const { url, type } = found;
     const typed = typeTree(type);
-    if (found.derivation !== 'constraint') return typed && { url, type, structure: found, root: typed, problems: [] };
+    // Some call a profile a specialization; only R4 itself makes types.
+    if (url === typed?.profile) return typed && { url, type, structure: found, root: typed, problems: [] };
     const snapshot = found.snapshot?.element ?? [];
     if (snapshot.length > 0) {
       const root = snapshotTree(snapshot, url, false);
@@ -66,7 +69,12 @@ export function createProfiles(find: FindStructure): Profiles {
     }
     const base = found.baseDefinition === undefined ? undefined : treeOf(found.baseDefinition);
     if (!base) return undefined;
-    return { url, type, structure: found, ...applyDifferential(base, found.differential?.element ?? [], url, treeOf) };
+    return {
+      url,
+      type,
+      structure: found,
+      ...applyDifferential(base, found.differential?.element ?? [], url, treeOf),
+    };
   }
 
   return { get, structure };

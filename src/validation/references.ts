@@ -53,7 +53,13 @@ export function resolveWithin(reference: string, frame: Frame): Target | undefin
     const item = itemOf(contained[i] as JsonObject, `${container.path}.contained[${i}]`);
     return {
       item,
-      frame: { resource: item.value as JsonObject, root: frame.root, path: item.path, parent: container, fullUrl: undefined },
+      frame: {
+        resource: item.value as JsonObject,
+        root: frame.root,
+        path: item.path,
+        parent: container,
+        fullUrl: undefined,
+      },
       kind: 'contained',
     };
   }
@@ -65,7 +71,8 @@ export function resolveWithin(reference: string, frame: Frame): Target | undefin
     const [plain = ''] = reference.split('/_history/', 1);
     const index = entriesOf(bundle);
     const base = fullUrl === undefined ? undefined : restful.exec(fullUrl)?.[1];
-    const i = index.get(reference) ?? index.get(plain) ?? (base === undefined ? undefined : index.get(base + plain));
+    const i =
+      index.get(reference) ?? index.get(plain) ?? (base === undefined ? undefined : index.get(base + plain));
     if (i === undefined) continue;
     const entry = (bundle['entry'] as Json[])[i] as JsonObject;
     const resource = entry['resource'];
@@ -81,7 +88,11 @@ export function resolveWithin(reference: string, frame: Frame): Target | undefin
 }
 
 /** The type a reference names, or its target has. */
-function typeOf(reference: string | undefined, value: JsonObject, target: Target | undefined): string | undefined {
+function typeOf(
+  reference: string | undefined,
+  value: JsonObject,
+  target: Target | undefined,
+): string | undefined {
   if (target) return target.item.type;
   const parsed = reference === undefined ? undefined : parseReference(reference);
   const named = parsed && 'type' in parsed ? (parsed.type as string | undefined) : undefined;
@@ -91,11 +102,18 @@ function typeOf(reference: string | undefined, value: JsonObject, target: Target
 }
 
 /** A Reference by itself, and by what R4 allows it to lead to. */
-export function checkReference(item: Item, value: JsonObject, node: ElementNode, frame: Frame, run: Run): void {
+export function checkReference(
+  item: Item,
+  value: JsonObject,
+  node: ElementNode,
+  frame: Frame,
+  run: Run,
+): void {
   const reference = text(value['reference']);
   if (reference !== undefined && !isWellFormed(reference))
+    // Within a bundle every reference must lead somewhere; elsewhere a reader may know what is meant.
     run.report({
-      severity: 'error',
+      severity: isBundled(frame) ? 'error' : 'warning',
       code: 'value',
       expression: item.path,
       text: `"${reference.slice(0, 200)}" is no reference; expected Type/id, a url, urn:uuid:…, urn:oid:… or #id.`,
@@ -105,7 +123,11 @@ export function checkReference(item: Item, value: JsonObject, node: ElementNode,
   if (said !== undefined && reference !== undefined) {
     const target = run.resolve(reference, frame);
     const actual = typeOf(reference, {}, target);
-    if (actual !== undefined && actual !== said && said !== `http://hl7.org/fhir/StructureDefinition/${actual}`)
+    if (
+      actual !== undefined &&
+      actual !== said &&
+      said !== `http://hl7.org/fhir/StructureDefinition/${actual}`
+    )
       run.report({
         severity: 'error',
         code: 'structure',
@@ -118,6 +140,11 @@ export function checkReference(item: Item, value: JsonObject, node: ElementNode,
   if (type) checkTarget(item, type, node, frame, run);
 }
 
+function isBundled(frame: Frame): boolean {
+  for (let at = frame.parent; at; at = at.parent) if (at.resource['resourceType'] === 'Bundle') return true;
+  return false;
+}
+
 function isWellFormed(reference: string): boolean {
   if (reference.startsWith('#') || reference.includes('?')) return true;
   if (/^[a-z][a-z0-9+.-]*:/i.test(reference)) return true;
@@ -126,7 +153,13 @@ function isWellFormed(reference: string): boolean {
 }
 
 /** Judges where a Reference leads by the targets a type allows. */
-export function checkTarget(item: Item, type: TypeReference, node: ElementNode, frame: Frame, run: Run): void {
+export function checkTarget(
+  item: Item,
+  type: TypeReference,
+  node: ElementNode,
+  frame: Frame,
+  run: Run,
+): void {
   const value = item.value;
   if (!isObject(value) || type.targets.length === 0) return;
   const reference = text(value['reference']);
@@ -147,7 +180,10 @@ export function checkTarget(item: Item, type: TypeReference, node: ElementNode, 
   const fitting = wanted.filter(one => typeof one === 'string' || kinds.has(one.type));
   if (fitting.length === 0) {
     const names = wanted.map(one => (typeof one === 'string' ? one : one.type));
-    say('reference-target', `The reference leads to a ${actual}; expected ${[...new Set(names)].join(' or ')}.`);
+    say(
+      'reference-target',
+      `The reference leads to a ${actual}; expected ${[...new Set(names)].join(' or ')}.`,
+    );
     return;
   }
   checkAggregation(type, target, reference, say);
@@ -167,11 +203,13 @@ function checkAggregation(
   if (reference === undefined) return;
   if (aggregation.length > 0) {
     const kind = target?.kind ?? (reference.startsWith('#') ? 'contained' : 'referenced');
-    const allowed =
-      aggregation.includes(kind) || (kind === 'bundled' && aggregation.includes('referenced'));
-    if (!allowed) say('reference-aggregation', `The reference is ${kind}; it must be ${aggregation.join(' or ')}.`);
+    const allowed = aggregation.includes(kind) || (kind === 'bundled' && aggregation.includes('referenced'));
+    if (!allowed)
+      say('reference-aggregation', `The reference is ${kind}; it must be ${aggregation.join(' or ')}.`);
   }
   const isVersioned = reference.includes('/_history/');
-  if (versioning === 'specific' && !isVersioned) say('reference-version', 'The reference must name a version.');
-  if (versioning === 'independent' && isVersioned) say('reference-version', 'The reference must not name a version.');
+  if (versioning === 'specific' && !isVersioned)
+    say('reference-version', 'The reference must name a version.');
+  if (versioning === 'independent' && isVersioned)
+    say('reference-version', 'The reference must not name a version.');
 }

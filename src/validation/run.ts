@@ -3,7 +3,7 @@ import type { JsonObject } from '../fhir/json.js';
 import type { Finding, Report } from './finding.js';
 import type { Item } from './items.js';
 import type { Profile, Profiles } from './profiles.js';
-import type { Terminology } from './bindings.js';
+import type { Terminology } from './terminology.js';
 import type { compileInvariants, InvariantPorts } from './invariants.js';
 
 /** The resource a value is in. Contained resources share `root` with their container; entries have their own. */
@@ -25,7 +25,7 @@ export interface Target {
 
 export interface WalkOptions {
   /** What an extension whose definition is not known is. */
-  readonly unknownExtensions: Finding['severity'];
+  readonly unknownExtensions: (url: string) => Finding['severity'];
   /** What a profile that is declared and not known is. */
   readonly unknownProfiles: Finding['severity'];
   /** What a display that is none of its code's is. */

@@ -5,16 +5,20 @@ import { matches } from './discriminators.js';
 import type { Item } from './items.js';
 import type { Frame, Run } from './run.js';
 
-const plain = (name: string): boolean => !name.includes('/');
 const isDefault = (slice: ElementNode): boolean => slice.sliceName === '@default';
+
+/** The slice that a reslice `a/b` narrows; a name with a bar and no such slice is just a name. */
+function resliced(slice: ElementNode, node: ElementNode): string | undefined {
+  const name = slice.sliceName ?? '';
+  const bar = name.lastIndexOf('/');
+  if (bar < 0) return undefined;
+  const parent = name.slice(0, bar);
+  return node.slices.some(({ sliceName }) => sliceName === parent) ? parent : undefined;
+}
 
 /** Slices of the element itself, or those of one of its slices. */
 const slicesOf = (node: ElementNode, parent: string | undefined): readonly ElementNode[] =>
-  node.slices.filter(slice => {
-    const name = slice.sliceName ?? '';
-    if (parent === undefined) return plain(name) && !isDefault(slice);
-    return name.startsWith(`${parent}/`) && plain(name.slice(parent.length + 1));
-  });
+  node.slices.filter(slice => resliced(slice, node) === parent && !isDefault(slice));
 
 /** `judge` is called for each item of a slice, with the slice's node. */
 export function checkSlices(
@@ -41,7 +45,7 @@ function checkLevel(
   const slices = slicesOf(sliced, parent);
   const rules = holder.slicing;
   if (slices.length === 0 && rules?.rules !== 'closed') return;
-  const discriminators = rules?.discriminators ?? [];
+  const discriminators = (rules ?? sliced.slicing)?.discriminators ?? [];
   const say = (expression: string, rule: string, text: string, profile = holder.profile): void =>
     run.report({ severity: 'error', code: 'structure', expression, text, rule, profile });
   const found = new Map<ElementNode, Item[]>(slices.map(slice => [slice, []]));
@@ -51,13 +55,21 @@ function checkLevel(
   for (const item of items) {
     const fitting = slices.filter(slice => belongs(item, slice, discriminators, frame, run));
     if (fitting.length > 1)
-      say(item.path, 'slicing-several', `This fits more than one slice: ${fitting.map(({ sliceName }) => sliceName).join(', ')}.`);
+      say(
+        item.path,
+        'slicing-several',
+        `This fits more than one slice: ${fitting.map(({ sliceName }) => sliceName).join(', ')}.`,
+      );
     const slice = fitting[0];
     if (slice) {
       found.get(slice)!.push(item);
       const place = slices.indexOf(slice);
       if (rules?.ordered === true && place < last)
-        say(item.path, 'slicing-order', `Slice ${slice.sliceName} must come before ${slices[last]!.sliceName}.`);
+        say(
+          item.path,
+          'slicing-order',
+          `Slice ${slice.sliceName} must come before ${slices[last]!.sliceName}.`,
+        );
       last = Math.max(last, place);
       if (rules?.rules === 'openAtEnd' && unmatched)
         say(unmatched.path, 'slicing-end', 'What is of no slice must come after what is of one.');

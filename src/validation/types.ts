@@ -21,9 +21,12 @@ export function typeTree(type: string): ElementNode | undefined {
   return root;
 }
 
-function link(node: { base: ElementNode | undefined; children: ReadonlyMap<string, ElementNode> | undefined }): void {
+function link(node: {
+  base: ElementNode | undefined;
+  children: ReadonlyMap<string, ElementNode> | undefined;
+}): void {
   node.base = node as ElementNode;
-  for (const child of node.children?.values() ?? []) link(child as never);
+  for (const child of node.children?.values() ?? []) link(child);
 }
 
 /** The element of a type by its path: `Observation.referenceRange`. */
@@ -38,7 +41,9 @@ export function elementAt(path: string): ElementNode | undefined {
 export function childrenOf(node: ElementNode, type?: string): ReadonlyMap<string, ElementNode> {
   if (node.children) return node.children;
   if (node.contentReference !== undefined)
-    return elementAt(node.contentReference.slice(node.contentReference.indexOf('#') + 1))?.children ?? noChildren;
+    return (
+      elementAt(node.contentReference.slice(node.contentReference.indexOf('#') + 1))?.children ?? noChildren
+    );
   const code = type ?? (node.types.length === 1 ? node.types[0]!.code : undefined);
   return code === undefined ? noChildren : (typeTree(code)?.children ?? noChildren);
 }
@@ -50,10 +55,13 @@ export function kindsOf(type: string): ReadonlySet<string> {
   let kinds = ancestors.get(type);
   if (kinds === undefined) {
     const found = new Set<string>();
-    for (let at: string | undefined = type; at !== undefined && !found.has(at); ) {
+    for (let at: string | undefined = type; at !== undefined && !found.has(at);) {
       found.add(at);
       const definition = structureDefinition(at);
-      at = definition?.type === at ? definition.baseDefinition?.slice(definition.baseDefinition.lastIndexOf('/') + 1) : undefined;
+      at =
+        definition?.type === at
+          ? definition.baseDefinition?.slice(definition.baseDefinition.lastIndexOf('/') + 1)
+          : undefined;
     }
     kinds = found;
     if (ancestors.size < 1000) ancestors.set(type, kinds);

@@ -2,7 +2,7 @@
 // https://hl7.org/fhir/R4/validation.html, https://hl7.org/fhir/R4/operationoutcome.html
 import { isObject, type JsonObject } from '../fhir/json.js';
 import type { Resource } from '../fhir/resource.js';
-import type { Terminology } from './bindings.js';
+import type { Terminology } from './terminology.js';
 import type { Finding, Report } from './finding.js';
 import { gate } from './gate.js';
 import type { compileInvariants, InvariantPorts } from './invariants.js';
@@ -11,7 +11,8 @@ import { walkProfile } from './profile-walk.js';
 import type { Profile, Profiles } from './profiles.js';
 import { resolveWithin } from './references.js';
 import type { Frame, Run, Target, WalkOptions } from './run.js';
-import { fullUrlOf, walkResource } from './walker.js';
+import { kindsOf } from './types.js';
+import { walkResource } from './walker.js';
 import type { ResourceRule } from './finding.js';
 
 /** What a validator is made of. */
@@ -84,7 +85,7 @@ function judgeBy(url: string, item: Item, frame: Frame, run: Run, unknown: Findi
 function createRun(parts: ValidatorParts, options: ValidateOptions, report: Report): Run {
   const conforming = new Map<unknown, Map<string, boolean>>();
   const walk: WalkOptions = {
-    unknownExtensions: options.unknownExtensions ?? 'information',
+    unknownExtensions: options.unknownExtensions ?? (() => 'information'),
     unknownProfiles: options.unknownProfiles ?? 'warning',
     wrongDisplays: options.wrongDisplays ?? 'warning',
     checkReferenced: options.checkReferenced ?? false,
@@ -113,16 +114,16 @@ function createRun(parts: ValidatorParts, options: ValidateOptions, report: Repo
       judge: (item, profile, frame) => judge(item, profile, frame, run),
       conforms: (item, profile, frame) => {
         // A profile met again while it is being judged holds: circles of references end there.
-        let known = conforming.get(item.value);
-        if (!known) conforming.set(item.value, (known = new Map()));
+        const known = conforming.get(item.value) ?? new Map<string, boolean>();
+        conforming.set(item.value, known);
         const before = known.get(profile.url);
         if (before !== undefined) return before;
         known.set(profile.url, true);
-        let passes = true;
+        let passes = kindsOf(item.type).has(profile.type);
         const quiet = made(({ severity }) => {
           if (severity === 'error') passes = false;
         });
-        walkProfile(item, profile, frame, quiet);
+        if (passes) walkProfile(item, profile, frame, quiet);
         known.set(profile.url, passes);
         return passes;
       },
@@ -139,7 +140,8 @@ function createRun(parts: ValidatorParts, options: ValidateOptions, report: Repo
   return made(report);
 }
 
-const judge = (item: Item, profile: Profile, frame: Frame, run: Run): void => walkProfile(item, profile, frame, run);
+const judge = (item: Item, profile: Profile, frame: Frame, run: Run): void =>
+  walkProfile(item, profile, frame, run);
 
 /** The profiles a resource says it has. */
 export function declared(resource: JsonObject): readonly string[] {
@@ -147,5 +149,3 @@ export function declared(resource: JsonObject): readonly string[] {
   const list = isObject(meta) ? meta['profile'] : undefined;
   return Array.isArray(list) ? list.filter((url): url is string => typeof url === 'string') : [];
 }
-
-export { fullUrlOf };

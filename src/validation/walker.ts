@@ -96,7 +96,7 @@ function walkObject(
       if (key !== beside) continue;
     }
     eachItem(object, property.name, property.type, holder.path + property.step, item =>
-      walkItem(item, property, frame, run),
+      walkItem(item, property, holder, frame, run),
     );
   }
   if (own === 0 && holder.type !== frame.resource['resourceType'])
@@ -108,10 +108,11 @@ function walkObject(
       rule: 'ele-1',
     });
   if (object['extension'] !== undefined) walkExtensions(object, 'extension', holder, frame, run);
-  if (object['modifierExtension'] !== undefined) walkExtensions(object, 'modifierExtension', holder, frame, run);
+  if (object['modifierExtension'] !== undefined)
+    walkExtensions(object, 'modifierExtension', holder, frame, run);
 }
 
-function walkItem(item: Item, property: Property, frame: Frame, run: Run): void {
+function walkItem(item: Item, property: Property, parent: Holder, frame: Frame, run: Run): void {
   const { node, type } = property;
   const { value } = item;
   const object = within(item);
@@ -120,7 +121,7 @@ function walkItem(item: Item, property: Property, frame: Frame, run: Run): void 
       checkBinding(item, node, run, type === 'code');
       if (!property.isDone) checkInvariants(item, node, frame, run);
     }
-    if (object) walkObject(object, noChildren, holderOf(item, object, node), frame, run);
+    if (object) walkObject(object, noChildren, holderOf(item, object, node, parent), frame, run);
     return;
   }
   if (!object) return;
@@ -133,19 +134,26 @@ function walkItem(item: Item, property: Property, frame: Frame, run: Run): void 
   checkInvariants(item, node, frame, run);
   if (root) checkInvariants(item, root, frame, run);
   checkByType(item, object, node, frame, run);
-  walkObject(object, root?.children ?? childrenOf(node, item.type), holderOf(item, object, node), frame, run);
+  walkObject(
+    object,
+    root?.children ?? childrenOf(node, item.type),
+    holderOf(item, object, node, parent),
+    frame,
+    run,
+  );
 }
 const noChildren: ReadonlyMap<string, ElementNode> = new Map();
 
-const holderOf = (item: Item, value: JsonObject, node: ElementNode): Holder => ({
+const holderOf = (item: Item, value: JsonObject, node: ElementNode, parent: Holder): Holder => ({
   value,
   path: item.path,
   defined: node.path,
   refersTo: node.contentReference?.slice(node.contentReference.indexOf('#') + 1),
   type: item.type,
-  url: item.type === 'Extension' ? textOf(value['url']) : undefined,
+  url: parent.type === 'Extension' ? parent.url : undefined,
 });
-const textOf = (value: Json | undefined): string | undefined => (typeof value === 'string' ? value : undefined);
+const textOf = (value: Json | undefined): string | undefined =>
+  typeof value === 'string' ? value : undefined;
 
 /** What a datatype asks beyond its definition. */
 function checkByType(item: Item, object: JsonObject, node: ElementNode, frame: Frame, run: Run): void {
@@ -210,7 +218,14 @@ function walkExtensions(
     walkObject(
       extension,
       children,
-      { value: extension, path, defined: 'Extension', refersTo: undefined, type: 'Extension', url: textOf(extension['url']) },
+      {
+        value: extension,
+        path,
+        defined: 'Extension',
+        refersTo: undefined,
+        type: 'Extension',
+        url: textOf(extension['url']),
+      },
       frame,
       run,
     );
