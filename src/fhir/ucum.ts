@@ -101,22 +101,3 @@ function convert(code: string): CanonicalUnit | undefined {
 /** A value in the canonical unit. To 12 digits: what equals in decimals is to be equal in doubles. */
 export const inCanonical = (value: number, unit: CanonicalUnit): number =>
   Number((value * unit.factor + unit.offset).toPrecision(12));
-
-const units = new Map<string, boolean>();
-
-/** Whether the text is a UCUM unit, case-sensitive, annotations in braces included. */
-export function isUnit(code: string): boolean {
-  if (code === '' || code.length > longest) return false;
-  let is = units.get(code);
-  if (is === undefined) {
-    try {
-      const found = library().getSpecifiedUnit(code, 'validate');
-      is = found.unit !== null && found.retMsg.length === 0;
-    } catch {
-      is = false; // the library throws at some texts that are no units
-    }
-    if (units.size >= kept) units.clear();
-    units.set(code, is);
-  }
-  return is;
-}
