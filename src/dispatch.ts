@@ -9,7 +9,7 @@ import { resourceTypes } from './fhir/definitions.js';
 import { writeJson } from './fhir/json.js';
 import { outcomeOf } from './fhir/outcome.js';
 import { fhirJson } from './interactions/answer.js';
-import type { Context, Route, Settings } from './interactions/context.js';
+import type { Context, Jobs, Route, Settings } from './interactions/context.js';
 import type { FhirRequest, FhirResponse } from './interactions/exchange.js';
 import { rowsIn } from './interactions/prepare.js';
 import { routes } from './routes.js';
@@ -18,6 +18,7 @@ import type { Store } from './storage/store.js';
 export interface DispatchOptions {
   readonly store: Store;
   readonly settings: Settings;
+  readonly jobs: Jobs;
   /** Told of every failure that is the server's own, with the request's id. */
   readonly onFailure: (error: unknown, requestId: string) => void;
 }
@@ -25,7 +26,7 @@ export interface DispatchOptions {
 /** The response and what was asked for, for logs and metrics. */
 export type Dispatch = (request: FhirRequest, grant: Grant) => Promise<FhirResponse>;
 
-export function createDispatch({ store, settings, onFailure }: DispatchOptions): Dispatch {
+export function createDispatch({ store, settings, jobs, onFailure }: DispatchOptions): Dispatch {
   const dispatch: Dispatch = async (request, grant) => {
     let interaction = 'none';
     try {
@@ -39,6 +40,7 @@ export function createDispatch({ store, settings, onFailure }: DispatchOptions):
         grant,
         store: guarded(store, grant, version => rowsIn(version, settings)),
         settings,
+        jobs,
         type,
         id,
         versionId,

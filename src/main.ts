@@ -60,6 +60,7 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
     await listening.close();
     throw error;
   }
+  system.work();
   const { store } = system;
   metrics.gauge('tsela_resources', 'Current resources by type.', () => store.counts(), {
     label: 'type',

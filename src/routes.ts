@@ -11,9 +11,11 @@ import { readOperationDefinition } from './interactions/query-definition.js';
 import { read, vread } from './interactions/read.js';
 import { searchType } from './interactions/search-type.js';
 import { conditionalUpdate, update } from './interactions/update.js';
+import { cancelJob, jobStatus } from './operations/job.js';
 import { everything } from './operations/everything.js';
 import { expunge } from './operations/expunge.js';
 import { meta, metaAdd, metaDelete } from './operations/meta.js';
+import { reindex, reindexOne } from './operations/reindex.js';
 
 export const routes: readonly Route[] = [
   {
@@ -138,4 +140,24 @@ export const routes: readonly Route[] = [
     permission: 'delete',
     handler: expunge,
   },
+
+  {
+    method: 'POST',
+    path: '[type]/[id]/$reindex',
+    types: ['SearchParameter'],
+    interaction: 'operation',
+    permission: 'update',
+    handler: reindexOne,
+  },
+  {
+    method: 'POST',
+    path: '[type]/$reindex',
+    types: ['SearchParameter'],
+    interaction: 'operation',
+    permission: 'update',
+    handler: reindex,
+  },
+  { method: 'POST', path: '$reindex', interaction: 'operation', handler: reindex },
+  { method: 'GET', path: '$job/[id]', interaction: 'operation', handler: jobStatus },
+  { method: 'DELETE', path: '$job/[id]', interaction: 'operation', handler: cancelJob },
 ];

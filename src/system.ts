@@ -8,6 +8,12 @@ import { createDispatch, type Dispatch } from './dispatch.js';
 import type { Settings } from './interactions/context.js';
 import { PageCache } from './interactions/page-cache.js';
 import { rowsIn } from './interactions/prepare.js';
+import { openActiveParameters, type ActiveParameters } from './jobs/active-parameters.js';
+import { openQueue } from './jobs/in-process/queue.js';
+import type { Queue } from './jobs/queue.js';
+import { reindexRun } from './jobs/reindex.js';
+import { keepIndexCurrent, makeWholeIndex } from './jobs/whole-index.js';
+import { startWorker, type Worker } from './jobs/worker.js';
 import { searchIndexVersion } from './search/index-rows.js';
 import type { Documents } from './storage/documents.js';
 import { openMongoDocuments } from './storage/mongo/documents.js';
@@ -28,6 +34,12 @@ export interface System {
   readonly documents: Documents;
   readonly settings: Settings;
   readonly rowsOf: RowsOf;
+  readonly queue: Queue;
+  readonly parameters: ActiveParameters;
+  /** Begins to work on jobs; a server does, a command that only looks does not. */
+  readonly work: () => void;
+  /** Makes every index row anew; answers how many resources. */
+  readonly reindex: (progress?: (done: number) => void) => Promise<number>;
   /** Throws where the store does not answer. */
   readonly ready: () => Promise<void>;
   readonly close: () => Promise<void>;
@@ -40,7 +52,10 @@ export const version = (
 /** `base`: the FHIR base by which clients know the server, without trailing slash. */
 export async function createSystem(config: Config, base: string, notices: Notices): Promise<System> {
   const { store, documents } = await openStorage(config);
+  let parameters: ActiveParameters | undefined;
   try {
+    const wanted = searchIndexVersion(config.zone);
+    const active = (parameters = await openActiveParameters(documents, store, wanted));
     const settings: Settings = {
       bases: [base],
       zone: config.zone,
@@ -56,28 +71,49 @@ export async function createSystem(config: Config, base: string, notices: Notice
       cursorKey: await cursorKey(config, documents),
       pages: new PageCache(config.pageCache),
       version,
+      get custom() {
+        return active.current();
+      },
+      refreshCustom: () => active.refresh(),
       rules: [],
       queries,
     };
     const rowsOf: RowsOf = version => rowsIn(version, settings);
-    await keepIndexCurrent(store, searchIndexVersion(settings.zone), rowsOf, notices);
+    const whole = { store, documents, parameters: active, rowsOf, wanted };
+    const made = await keepIndexCurrent(whole, (from, done) =>
+      notices.info('Search parameters have changed; making the index anew', { from, to: wanted, done }),
+    );
+    if (made !== undefined) notices.info('Index made', { resources: made });
+    const queue = openQueue(documents);
+    let worker: Worker | undefined;
+    const runs = { reindex: reindexRun({ store, parameters: active, rowsOf }) };
     return {
       dispatch: createDispatch({
         store,
         settings,
+        jobs: { queue, parameters: active, wake: () => worker?.wake() },
         onFailure: (error, requestId) => notices.failure(error, requestId),
       }),
       store,
       documents,
       settings,
       rowsOf,
+      queue,
+      parameters: active,
+      work() {
+        worker ??= startWorker(queue, runs, (error, job) => notices.failure(error, job));
+      },
+      reindex: progress => makeWholeIndex(whole, progress),
       ready: () => store.ping(),
       async close() {
+        await worker?.stop();
+        active.close();
         await store.close();
         await documents.close();
       },
     };
   } catch (error) {
+    parameters?.close();
     await store.close();
     await documents.close();
     throw error;
@@ -106,23 +142,6 @@ async function both(
     await store.close();
     throw error;
   }
-}
-
-/** Rows made by other search parameters would answer wrongly in silence, so they are made anew before serving. */
-async function keepIndexCurrent(
-  store: Store,
-  wanted: string,
-  rowsOf: RowsOf,
-  notices: Notices,
-): Promise<void> {
-  const stored = await store.indexVersion();
-  if (stored === wanted) return;
-  if (stored !== '') {
-    notices.info('Search parameters have changed; making the index anew', { from: stored, to: wanted });
-    const count = await store.reindex(rowsOf);
-    notices.info('Index made', { resources: count });
-  }
-  await store.setIndexVersion(wanted);
 }
 
 /** The key that seals page links: from the configured secret, else made once and kept. */

@@ -11,7 +11,17 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Room → rooms it may import, beside itself. A room is a folder of src or a file in it; the longest match counts. */
 const ground = ['errors', 'fhir'];
-const core = [...ground, 'terminology', 'search', 'validation', 'storage', 'auth', 'interactions', 'clinic'];
+const core = [
+  ...ground,
+  'terminology',
+  'search',
+  'validation',
+  'storage',
+  'auth',
+  'jobs',
+  'interactions',
+  'clinic',
+];
 const rooms: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   'setting-kinds': [],
@@ -28,7 +38,8 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   auth: [...ground, 'search', 'storage', 'config'],
   audit: [...ground, 'storage', 'config'],
   clinic: [...ground, 'terminology', 'search', 'validation', 'storage', 'interactions'],
-  interactions: [...ground, 'terminology', 'search', 'validation', 'storage', 'auth'],
+  jobs: [...ground, 'search', 'storage'],
+  interactions: [...ground, 'terminology', 'search', 'validation', 'storage', 'auth', 'jobs'],
   operations: core,
   routes: ['interactions', 'operations'],
   dispatch: [...core, 'routes'],

@@ -9,11 +9,9 @@ export async function reindex(options: DataOptions & { readonly quiet?: boolean 
   const { system } = await openSystem(options, { mustExist: true });
   const progress = showProgress({ noun: 'resources', totalBytes: undefined, quiet: options.quiet ?? false });
   try {
-    const count = await system.store.reindex(system.rowsOf, done => {
+    const count = await system.reindex(done => {
       progress.tally.done = done;
     });
-    const { searchIndexVersion } = await import('../search/index-rows.js');
-    await system.store.setIndexVersion(searchIndexVersion(system.settings.zone));
     progress.finish();
     process.stdout.write(`Made the index of ${grouped(count)} resources anew.\n`);
     return 0;

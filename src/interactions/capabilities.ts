@@ -35,8 +35,8 @@ interface Statement {
   readonly etag: string;
 }
 
-/** Statements by settings, and within them by mode and base: they do not change while the server runs, and are large. */
-const made = new WeakMap<Settings, Map<string, Statement>>();
+/** Statements by settings and search parameters, and within them by mode and base: they seldom change, and are large. */
+const made = new WeakMap<object, Map<string, Statement>>();
 const mostBases = 100;
 const started = Date.now();
 
@@ -46,8 +46,9 @@ function statement(
   settings: Settings,
   routes: readonly Route[],
 ): Statement {
-  let ours = made.get(settings);
-  if (ours === undefined) made.set(settings, (ours = new Map<string, Statement>()));
+  const of = settings.custom ?? settings;
+  let ours = made.get(of);
+  if (ours === undefined) made.set(of, (ours = new Map<string, Statement>()));
   const key = `${mode} ${base}`;
   const known = ours.get(key);
   if (known !== undefined) return known;
@@ -60,6 +61,9 @@ function statement(
   if (ours.size < mostBases) ours.set(key, fresh);
   return fresh;
 }
+
+/** Those that are not of the specification. */
+const ownOperations = ['expunge', 'reindex'];
 
 const head = (settings: Settings): JsonObject => ({
   status: 'active',
@@ -86,21 +90,23 @@ function capabilityStatement(base: string, settings: Settings, routes: readonly 
     [
       ...new Map(
         routes
-          .filter(route => route.interaction === 'operation' && (route.types?.includes(type) ?? true))
+          .filter(
+            ({ interaction, path, types }) =>
+              interaction === 'operation' && path.startsWith('[type]') && (types?.includes(type) ?? true),
+          )
           .map(({ path, types }) => [path.replace(/^.*\$/, ''), types]),
       ),
     ]
       .filter(([name]) => name !== 'expunge' || settings.expunge)
       .map(([name, types]) => ({
         name,
-        definition:
-          name === 'expunge'
-            ? `${base}/OperationDefinition/expunge`
-            : `http://hl7.org/fhir/OperationDefinition/${types === undefined ? 'Resource' : type}-${name}`,
+        definition: ownOperations.includes(name)
+          ? `${base}/OperationDefinition/${name}`
+          : `http://hl7.org/fhir/OperationDefinition/${types === undefined ? 'Resource' : type}-${name}`,
       }));
 
   const resources = [...resourceTypes()].sort().map((type): JsonObject => {
-    const parameters = [...parametersOf(type).values()];
+    const parameters = [...parametersOf(type, settings.custom).values()];
     const references = parameters
       .filter(parameter => parameter.type === 'reference')
       .map(parameter => `${type}:${parameter.code}`);
@@ -166,6 +172,7 @@ function capabilityStatement(base: string, settings: Settings, routes: readonly 
         mode: 'server',
         resource: resources,
         interaction: onSystem,
+        operation: [{ name: 'reindex', definition: `${base}/OperationDefinition/reindex` }],
         compartment: compartmentTypes.map(
           type => `http://hl7.org/fhir/CompartmentDefinition/${type.toLowerCase()}`,
         ),

@@ -59,6 +59,7 @@ export function commit<T extends readonly Prepared[]>(
       } catch (error) {
         if (!(error instanceof WriteConflict)) throw error;
         refuse(error, writes);
+        if (error.reason === 'index') await context.settings.refreshCustom?.();
         if (attempt === attempts) {
           throw new FhirError(
             'conflict',
@@ -79,6 +80,7 @@ function refuse(conflict: WriteConflict, writes: readonly Write[]): void {
   switch (conflict.reason) {
     case 'version':
     case 'condition':
+    case 'index':
       return;
     case 'required':
       throw new FhirError(

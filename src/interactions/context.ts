@@ -2,6 +2,8 @@
 import type { Grant, Permission } from '../auth/grant.js';
 import type { GuardedStore } from '../auth/guarded-store.js';
 import type { CompartmentType } from '../fhir/compartments.js';
+import type { ActiveParameters } from '../jobs/active-parameters.js';
+import type { Queue } from '../jobs/queue.js';
 import type { CustomParameters } from '../search/parameters.js';
 import type { NamedQuery } from '../search/named-query.js';
 import type { FhirRequest, FhirResponse } from './exchange.js';
@@ -34,6 +36,8 @@ export interface Settings {
   readonly version: string;
   /** Search parameters beside those of the specification, as they are now. */
   readonly custom?: CustomParameters | undefined;
+  /** Looks again which they are, where a commit was refused because they have changed. */
+  readonly refreshCustom?: () => Promise<void>;
   readonly rules: readonly WriteRule[];
   /** What `_query` may name. */
   readonly queries: readonly NamedQuery[];
@@ -50,8 +54,17 @@ export interface Context {
   readonly versionId: string;
   /** The type that the path's compartment is about; `id` is that resource's then, and `type` what is searched in it. */
   readonly compartment: CompartmentType | undefined;
+  readonly jobs: Jobs;
   /** Runs another request under the same grant: batch entries, and the reads of a transaction. */
   readonly dispatch: (request: FhirRequest) => Promise<FhirResponse>;
+}
+
+/** Work that goes on after the answer. */
+export interface Jobs {
+  readonly queue: Queue;
+  readonly parameters: ActiveParameters;
+  /** There is something to do. */
+  wake(): void;
 }
 
 export type Handler = (context: Context) => Promise<FhirResponse>;

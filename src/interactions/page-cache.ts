@@ -5,7 +5,7 @@ import type { Grant } from '../auth/grant.js';
 import type { FhirRequest, FhirResponse } from './exchange.js';
 
 interface Page {
-  readonly generation: number;
+  readonly generation: string;
   /** ms */
   readonly until: number;
   readonly response: FhirResponse;
@@ -30,12 +30,12 @@ export class PageCache {
 
   /**
    * The response that `search` makes, or made under this very grant at this generation of the store.
-   * @param generation of the store now; undefined where it has none, which keeps nothing
+   * @param generation of the store and of the search parameters now; undefined where it has none, which keeps nothing
    */
   async page(
     request: FhirRequest,
     grant: Grant,
-    generation: number | undefined,
+    generation: string | undefined,
     search: () => Promise<FhirResponse>,
   ): Promise<FhirResponse> {
     if (generation === undefined || this.room === 0 || request.method === 'POST') return search();

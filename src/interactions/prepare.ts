@@ -83,6 +83,10 @@ export const resourceIn = (version: Version): Resource => parseJson(version.body
 export const rowsIn = (version: Version | undefined, settings: Settings): readonly Row[] =>
   version?.body === undefined ? [] : indexRows(resourceIn(version), settings);
 
+/** The generation of the search parameters that rows are made with now. */
+const madeWith = ({ custom }: Settings): { index?: number } =>
+  custom === undefined ? {} : { index: custom.generation };
+
 const questionMark = 63;
 
 /** The write that makes `resource` the successor of `before`, and the version it will be. */
@@ -107,6 +111,7 @@ export function writeOf(
     body,
     rows: indexRows(resource, settings),
     replaces: rowsIn(before, settings),
+    ...madeWith(settings),
     ...(condition === undefined ? {} : { condition }),
     ...(requires.length === 0 ? {} : { requires }),
   };
@@ -139,6 +144,7 @@ export function deletionOf(
     lastUpdated,
     rows: [],
     replaces: rowsIn(before, settings),
+    ...madeWith(settings),
     ...(condition === undefined ? {} : { condition }),
     ...(settings.refuseDeleteOfReferenced ? { unreferenced: true } : {}),
   };

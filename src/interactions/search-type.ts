@@ -22,7 +22,10 @@ type Params = readonly (readonly [string, string])[];
 /** GET or POST of `[type]`, of the base with `_type`, and of `[compartment]/[id]/[type]` and `/*`. */
 export const searchType: Handler = context => {
   const { request, store, settings, grant } = context;
-  return settings.pages.page(request, grant, store.generation?.(), () => searchAnew(context));
+  const stored = store.generation?.();
+  // What a search means depends on the search parameters in use too.
+  const generation = stored === undefined ? undefined : `${stored} ${settings.custom?.generation ?? 0}`;
+  return settings.pages.page(request, grant, generation, () => searchAnew(context));
 };
 
 async function searchAnew(context: Context): Promise<FhirResponse> {

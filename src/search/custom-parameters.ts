@@ -139,8 +139,8 @@ export function judgeParameter(
 const isPart = (component: SearchParameterDefinition | undefined): boolean =>
   component?.expression !== undefined && component.type !== 'composite' && component.type !== 'special';
 
-/** The elements that matter to a search. */
-function definitionIn(resource: Resource): SearchParameterDefinition {
+/** The elements of a SearchParameter that matter to a search. */
+export function definitionIn(resource: Resource): SearchParameterDefinition {
   const components = Array.isArray(resource['component']) ? resource['component'] : [];
   const expression = text(resource['expression']);
   const target = texts(resource['target']);

@@ -31,6 +31,8 @@ export interface Write {
   readonly rows: readonly Row[];
   /** Index rows of the state that `expected` names, made by the same extractors; empty if there was none. */
   readonly replaces: readonly Row[];
+  /** The generation of the search parameters that `rows` and `replaces` were made with, judged against `fenceIndex`. */
+  readonly index?: number;
   /** Unique keys owned by the new state. Keys owned by the replaced state and not named here are released. */
   readonly claims?: readonly string[];
   /** Conditional interactions: criteria and what they found when this was judged. */
@@ -69,7 +71,9 @@ export type ConflictReason =
   /** Deletion of something that is referred to (`owner` is one that refers). */
   | 'referenced'
   /** A receipt with this key exists: read it with `receipt`. */
-  | 'receipt';
+  | 'receipt'
+  /** The rows were made with search parameters that have been replaced since (`fenceIndex`): make them again. */
+  | 'index';
 
 export class WriteConflict extends Error {
   constructor(
@@ -123,12 +127,26 @@ export interface Change {
 /** Recomputes a version's index rows; given by whoever knows the search parameters. */
 export type RowsOf = (version: Version) => readonly Row[];
 
+/** Some of the current resources, whose rows are to be made. */
+export interface Portion {
+  /** All where empty. */
+  readonly types: readonly string[];
+  /** What the portion before answered as `next`; '' is the beginning. */
+  readonly after: string;
+  /** At most so many resources. */
+  readonly count: number;
+  /** Only rows of these parameters (and of their modifiers) may be lacking, the others are right. Absent: any may be. */
+  readonly params?: readonly string[];
+}
+
 export interface Store {
   readonly capabilities: {
     /** For messages and metrics only: 'sqlite' or 'mongodb'. */
     readonly name: string;
     /** `backup` works. */
     readonly onlineBackup: boolean;
+    /** Other processes may have the same data open. */
+    readonly shared: boolean;
   };
 
   /** The current version (a tombstone if deleted), or the given one; undefined where there never was one. */
@@ -170,8 +188,22 @@ export interface Store {
   /** Removes versions for good. 'history': all but the current one; 'everything': the resource with its claims. The change log forgets them. */
   expunge(ref: Ref, what: 'history' | 'everything'): Promise<number>;
 
-  /** Makes every index row anew from the bodies; answers how many resources. Searches meanwhile may miss; run it without traffic. */
-  reindex(rowsOf: RowsOf, progress?: (done: number) => void): Promise<number>;
+  /**
+   * Refuses, from when it resolves, commits that hold a write of a lower `index`; what such commits stored before is
+   * seen by every read after. A generation lower than an earlier one changes nothing. Another process may be the writer.
+   */
+  fenceIndex(generation: number): Promise<void>;
+  /**
+   * Makes the rows of the next resources and stores those that lack, beside traffic: a resource that is written
+   * meanwhile ends with the rows of its last state. Rows that should not be there stay where the store keeps rows apart
+   * from resources (`forgetRows`, `clearIndex`). Answers how many resources, and where to go on; no `next`: that was all.
+   * To do a portion again does no harm.
+   */
+  indexSome(portion: Portion, rowsOf: RowsOf): Promise<{ readonly done: number; readonly next?: string }>;
+  /** Takes away the rows of these parameters and of their modifiers, which no write makes and no search asks for any more; a store that keeps rows with their resource leaves that to the next `indexSome`. */
+  forgetRows(params: readonly string[]): Promise<void>;
+  /** Takes away all rows, and the name of the index; searches find nothing until `indexSome` went through. A store that keeps rows with their resource takes away the name alone. */
+  clearIndex(): Promise<void>;
   /** Compares stored index rows with recomputed ones and checks the store's own invariants; yields a sentence per discrepancy. */
   check(rowsOf: RowsOf): AsyncIterable<string>;
   /** A name for the search parameters the rows were made with; '' in a new store. */

@@ -8,6 +8,7 @@ import { maintenancePromises } from './store/maintenance.js';
 import { pagingPromises } from './store/paging.js';
 import { racePromises } from './store/races.js';
 import { oraclePromises } from './store/oracle.js';
+import { reindexPromises } from './store/reindex.js';
 import { readPromises } from './store/read.js';
 import { rowPromises } from './store/rows.js';
 import { searchPromises } from './store/search.js';
@@ -57,6 +58,7 @@ export function storeContract(
     describe('search', () => searchPromises(promise));
     describe('sort', () => sortPromises(promise));
     describe('paging', () => pagingPromises(promise));
+    describe('reindex', () => reindexPromises(promise, prepare));
     describe('search against the interpreter', () => oraclePromises(promise));
     describe('history and changes', () => logPromises(promise));
     describe('maintenance', () => maintenancePromises(promise, prepare));

@@ -53,7 +53,7 @@ export async function commit(
   checkSize(limits, writes);
   await layout.ensure(new Set(writes.map(write => write.ref.type)));
   const prepared = await prepare(layout, writes);
-  const numbers = new LogNumbers(layout, writes.length);
+  const numbers = new LogNumbers(layout, writes);
   const session = connection.client.startSession({ causalConsistency: false });
   try {
     await sessions.record(session);
@@ -92,7 +92,7 @@ const mostKeys = 3 * 1024 * 1024;
 
 async function prepare(layout: Layout, writes: readonly Write[]): Promise<Prepared[]> {
   const creations = writes.filter(write => write.expected === 0).length;
-  let next = creations > 0 ? await takeNumbers(layout, 'created', creations) : 0;
+  let next = creations > 0 ? (await takeNumbers(layout, 'created', creations)).first : 0;
   return writes.map(write => {
     const key = refKey(write.ref);
     const fields = write.body === undefined ? {} : indexFields(write.rows);
@@ -259,11 +259,17 @@ class LogNumbers {
 
   constructor(
     private readonly layout: Layout,
-    private readonly count: number,
+    private readonly writes: readonly Write[],
   ) {}
 
   async take(): Promise<number> {
-    this.first ??= await takeNumbers(this.layout, 'log', this.count);
+    if (this.first === undefined) {
+      const { first, fence } = await takeNumbers(this.layout, 'log', this.writes.length);
+      this.first = first;
+      // Number and fence are of one moment: whoever raises it waits for all numbers taken before.
+      const index = this.writes.findIndex(write => write.index !== undefined && write.index < fence);
+      if (index >= 0) throw new WriteConflict('index', index, refKey(this.writes[index]!.ref));
+    }
     return this.first;
   }
 
@@ -284,7 +290,7 @@ class LogNumbers {
 
   private async void(): Promise<boolean> {
     if (this.first === undefined) return false;
-    const numbers = Array.from({ length: this.count }, (_, i) => this.first! + i);
+    const numbers = Array.from({ length: this.writes.length }, (_, i) => this.first! + i);
     const taken = await voidNumbers(this.layout, numbers);
     this.first = undefined;
     if (taken.length === 0) return false;

@@ -79,6 +79,8 @@ export interface UsedSession {
 export interface Counter {
   _id: 'created' | 'log';
   n: number;
+  /** Of `log`: rows made with search parameters of a lower generation are refused to whoever takes numbers from now on. */
+  index?: number;
 }
 export interface Setting {
   _id: string;

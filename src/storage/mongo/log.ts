@@ -15,16 +15,47 @@ export const patience = 2_000;
 const pause = 25;
 const pageSize = 1_000;
 
-/** The first of `count` numbers that nobody else gets. */
-export async function takeNumbers(layout: Layout, counter: Counter['_id'], count: number): Promise<number> {
+/** The first of `count` numbers that nobody else gets, and the index fence at that moment. */
+export async function takeNumbers(
+  layout: Layout,
+  counter: Counter['_id'],
+  count: number,
+): Promise<{ first: number; fence: number }> {
   const update = { $inc: { n: count } };
   const options = { upsert: true, returnDocument: 'after' } as const;
   for (;;) {
     try {
       const taken = await layout.counters.findOneAndUpdate({ _id: counter }, update, options);
-      return taken!.n - count + 1;
+      return { first: taken!.n - count + 1, fence: taken!.index ?? 0 };
     } catch (error) {
       if (!isDuplicate(error)) throw error; // two made the counter at once: the loser counts on
+    }
+  }
+}
+
+/**
+ * Raises the fence, and waits until every number taken before has its row: what was made with older parameters is then
+ * stored for all to see, or never will be. docs/decisions/0040-custom-parameters.md
+ */
+export async function fenceIndex(layout: Layout, generation: number): Promise<void> {
+  const counter = await raised(layout, generation);
+  const last = counter.n ?? 0;
+  for (let from = 0; from < last; from += fenceStep) {
+    const to = Math.min(from + fenceStep, last);
+    const there = await layout.log.countDocuments({ _id: { $gt: from, $lte: to } }, { hint: '_id_' });
+    if (there < to - from) await settle(layout, from, to + 1);
+  }
+}
+const fenceStep = 10_000;
+
+async function raised(layout: Layout, generation: number): Promise<Partial<Counter>> {
+  for (;;) {
+    try {
+      const update = { $max: { index: generation } };
+      const options = { upsert: true, returnDocument: 'after' } as const;
+      return (await layout.counters.findOneAndUpdate({ _id: 'log' }, update, options))!;
+    } catch (error) {
+      if (!isDuplicate(error)) throw error; // as in takeNumbers
     }
   }
 }

@@ -1,8 +1,8 @@
-// What a store does beside requests: scan, counts, expunge, reindex, check.
+// What a store does beside requests: scan, counts, expunge, index, check.
 import { isDeepStrictEqual } from 'node:util';
-import type { ClientSession, Document } from 'mongodb';
+import type { AnyBulkWriteOperation, ClientSession, Document } from 'mongodb';
 import { refKey, type Ref } from '../../fhir/resource.js';
-import type { RowsOf, Version } from '../store.js';
+import type { Portion, RowsOf, Version } from '../store.js';
 import { concerns, type Connection } from './connect.js';
 import { indexFields, type IndexFields } from './fields.js';
 import { asFilter } from './filter.js';
@@ -109,25 +109,50 @@ async function expungeOnce(
 
 const indexNames = ['k', 'd', 'n', 'c', 'w', 'a', 'z'] as const satisfies readonly (keyof IndexFields)[];
 
-export async function reindex(
+/** `next` is the type and the order of creation where to go on. */
+export async function indexSome(
   layout: Layout,
+  { types, after, count }: Portion,
   rowsOf: RowsOf,
-  progress?: (done: number) => void,
-): Promise<number> {
-  let done = 0;
-  for await (const { type, document } of inOrder(layout, [])) {
-    const fields = indexFields(rowsOf(await versionOf(layout, type, document)));
-    const absent = indexNames.filter(name => fields[name] === undefined);
-    const update: Document = {
-      ...(Object.keys(fields).length > 0 ? { $set: fields } : {}),
-      ...(absent.length > 0 ? { $unset: Object.fromEntries(absent.map(name => [name, ''])) } : {}),
+): Promise<{ done: number; next?: string }> {
+  const [at = '', order = '0'] = after.split(' ');
+  for (const type of await layout.types()) {
+    if (type < at || (types.length > 0 && !types.includes(type))) continue;
+    const last = type === at ? Number(order) : 0;
+    const options = { sort: { o: 1 }, limit: count, batchSize: slice + 1, hint: 'created' } as const;
+    let done = 0;
+    let reached = last;
+    let updates: AnyBulkWriteOperation<Current>[] = [];
+    const flush = async (): Promise<void> => {
+      if (updates.length > 0) await layout.type(type).bulkWrite(updates, { ordered: false });
+      updates = [];
     };
-    // A version written meanwhile has rows of its own.
-    await layout.type(type).updateOne(asFilter({ _id: document._id, v: document.v }), update);
-    if (++done % slice === 0) progress?.(done);
+    for await (const document of layout.type(type).find({ o: { $gt: last } }, options)) {
+      updates.push(await indexing(layout, type, document, rowsOf));
+      done++;
+      reached = document.o;
+      if (updates.length === slice) await flush();
+    }
+    await flush();
+    if (done > 0) return { done, next: `${type} ${reached}` };
   }
-  progress?.(done);
-  return done;
+  return { done: 0 };
+}
+
+async function indexing(
+  layout: Layout,
+  type: string,
+  document: Current,
+  rowsOf: RowsOf,
+): Promise<AnyBulkWriteOperation<Current>> {
+  const fields = indexFields(rowsOf(await versionOf(layout, type, document)));
+  const absent = indexNames.filter(name => fields[name] === undefined);
+  const update: Document = {
+    ...(Object.keys(fields).length > 0 ? { $set: fields } : {}),
+    ...(absent.length > 0 ? { $unset: Object.fromEntries(absent.map(name => [name, ''])) } : {}),
+  };
+  // A version written meanwhile has rows of its own.
+  return { updateOne: { filter: asFilter({ _id: document._id, v: document.v }), update } };
 }
 
 export async function* check(layout: Layout, rowsOf: RowsOf): AsyncGenerator<string> {

@@ -7,8 +7,8 @@ import { commit, commitLimits, type CommitLimits } from './commit.js';
 import { connect, reaching, reachingEach, type MongoOptions } from './connect.js';
 import { history, readMany, readVersion } from './history.js';
 import { openLayout } from './layout.js';
-import { changes, refOf } from './log.js';
-import { check, counts, expunge, reindex, scan } from './maintain.js';
+import { changes, fenceIndex, refOf } from './log.js';
+import { check, counts, expunge, indexSome, scan } from './maintain.js';
 import { openQueue } from './queue.js';
 import { count, search } from './search.js';
 import { endAbandoned, openSessions } from './sessions.js';
@@ -37,7 +37,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<Store>
   let closed: Promise<void> | undefined;
 
   return {
-    capabilities: { name: 'mongodb', onlineBackup: false },
+    capabilities: { name: 'mongodb', onlineBackup: false, shared: true },
     read: (ref, version) => reaching(() => readVersion(layout, ref, version)),
     readMany: refs => reaching(() => readMany(layout, refs)),
     search: plan => reaching(() => search(reach, plan)),
@@ -69,7 +69,13 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<Store>
     scan: types => reachingEach(scan(layout, types)),
     expunge: (ref, what) =>
       queue.run([refKey(ref)], () => reaching(() => expunge(connection, layout, ref, what))),
-    reindex: (rowsOf, progress) => reaching(() => reindex(layout, rowsOf, progress)),
+    fenceIndex: generation => reaching(() => fenceIndex(layout, generation)),
+    indexSome: (portion, rowsOf) => reaching(() => indexSome(layout, portion, rowsOf)),
+    forgetRows: () => Promise.resolve(),
+    clearIndex: () =>
+      reaching(async () => {
+        await layout.settings.deleteOne({ _id: 'index' });
+      }),
     check: rowsOf => reachingEach(check(layout, rowsOf)),
     indexVersion: () => reaching(async () => (await layout.settings.findOne({ _id: 'index' }))?.value ?? ''),
     setIndexVersion: name =>

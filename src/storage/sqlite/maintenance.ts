@@ -1,10 +1,10 @@
 // The writer's rarer work: removing for good, making index rows anew in portions, names in meta.
 import { refKey, type Ref } from '../../fhir/resource.js';
-import type { Row } from '../../search/rows.js';
+import type { Row, RowKind } from '../../search/rows.js';
 import type { Connection } from './connection.js';
-import { indexed, primaryDateAmong } from './postings.js';
+import { indexed, primaryDateAmong, type Table } from './postings.js';
 import { deletion } from './record.js';
-import { insert, moveReferences } from './tables.js';
+import { insert, keyColumns, moveReferences } from './tables.js';
 import { insertWords, removeWords } from './words.js';
 import type { Writer } from './writer.js';
 
@@ -18,11 +18,16 @@ export type Task =
         readonly version: number;
         readonly rows: readonly Row[];
       }[];
+      /** Only postings of these parameters lack. */
+      readonly params?: readonly string[];
     }
+  | { readonly task: 'forgetRows'; readonly params: readonly string[] }
+  | { readonly task: 'fence'; readonly generation: number }
   | { readonly task: 'setIndexVersion'; readonly name: string }
   | { readonly task: 'checkpoint' };
 
 export function maintain(connection: Connection, writer: Writer, task: Task): unknown {
+  if (task.task === 'fence') return writer.raiseFence(task.generation);
   if (task.task === 'checkpoint') return connection.db.pragma('wal_checkpoint(RESTART)');
   connection.db.exec('BEGIN IMMEDIATE');
   const result = within(connection, task);
@@ -31,15 +36,16 @@ export function maintain(connection: Connection, writer: Writer, task: Task): un
   return result;
 }
 
-function within(connection: Connection, task: Exclude<Task, { task: 'checkpoint' }>): unknown {
+function within(connection: Connection, task: Exclude<Task, { task: 'checkpoint' | 'fence' }>): unknown {
   switch (task.task) {
     case 'expunge':
       return expunge(connection, task.ref, task.what);
     case 'clearIndex':
       return clearIndex(connection);
     case 'index':
-      for (const { rid, version, rows } of task.resources) index(connection, rid, version, rows);
-      return undefined;
+      return indexEach(connection, task);
+    case 'forgetRows':
+      return forgetRows(connection, task.params);
     case 'setIndexVersion':
       connection.run(
         "INSERT INTO meta (k, v) VALUES ('indexVersion', ?) ON CONFLICT DO UPDATE SET v = excluded.v",
@@ -114,13 +120,69 @@ function clearIndex(connection: Connection): void {
   connection.dictionary.forget();
 }
 
-/** Index rows of a resource that has none, unless it changed since its body was read. */
-function index(connection: Connection, rid: number, version: number, rows: readonly Row[]): void {
+/** So many postings go in one transaction. */
+const slice = 2_000;
+
+/** Takes away some rows of the parameters; how many. The parameters keep their numbers: packed values may still name them. */
+function forgetRows(connection: Connection, params: readonly string[]): number {
+  for (const param of params) {
+    const those = connection.all<{ p: number; kind: keyof typeof tableOf }>(
+      `SELECT p, kind FROM param WHERE code = ? OR substr(code, 1, ?) = ?`,
+      param,
+      param.length + 1,
+      `${param}:`,
+    );
+    for (const { p, kind } of those) {
+      const table = tableOf[kind];
+      const keys = keyColumns[table];
+      const some = `FROM ${table} WHERE p = ? LIMIT ${slice}`;
+      if (table === 'ref') {
+        connection.run('DELETE FROM dangling WHERE p = ?', p);
+        connection.run(`DELETE FROM rref WHERE (r, p, v) IN (SELECT r, p, v ${some})`, p);
+      }
+      const removed = connection.run(`DELETE FROM ${table} WHERE (${keys}) IN (SELECT ${keys} ${some})`, p);
+      if (removed.changes > 0) return removed.changes;
+    }
+  }
+  return 0;
+}
+
+/** Words are of no parameter that comes and goes. */
+const tableOf: Readonly<Record<Exclude<RowKind, 'words'>, Exclude<Table, 'rref'>>> = {
+  token: 'tok',
+  string: 'str',
+  uri: 'str',
+  reference: 'ref',
+  date: 'dat',
+  number: 'num',
+  composite: 'cmp',
+};
+
+/** Rows of resources that lack some; answers those that changed since their bodies were read and are to be read again. */
+function indexEach(
+  connection: Connection,
+  { resources, params }: Extract<Task, { task: 'index' }>,
+): number[] {
+  const wanted = params === undefined ? undefined : new Set(params);
+  return resources.flatMap(({ rid, version, rows }) =>
+    index(connection, rid, version, rows, wanted) ? [] : [rid],
+  );
+}
+
+/** Whether it is done; false where the resource changed since its body was read. */
+function index(
+  connection: Connection,
+  rid: number,
+  version: number,
+  rows: readonly Row[],
+  params: ReadonlySet<string> | undefined,
+): boolean {
   const current = connection.get<{ type: number; ver: number; lu: number; op: number }>(
     'SELECT type, ver, lu, op FROM res WHERE rid = ?',
     rid,
   );
-  if (current === undefined || current.ver !== version || current.op === deletion) return;
+  if (current === undefined || current.op === deletion) return true;
+  if (current.ver !== version) return false;
   const { dictionary } = connection;
   let kind = dictionary.kindOf(current.type);
   if (kind.primaryDate === null) {
@@ -130,8 +192,15 @@ function index(connection: Connection, rid: number, version: number, rows: reado
     if (chosen !== null) kind = dictionary.choosePrimaryDate(kind, chosen);
   }
   const made = indexed(kind, rid, rows, dictionary);
-  for (const posting of made.postings.values()) insert(connection, posting);
-  if (made.tokens !== '') insertWords(connection, rid, made.tokens);
+  for (const posting of made.postings.values()) {
+    const p = posting.table === 'rref' ? posting.key[1] : posting.key[0];
+    if (params === undefined || params.has(dictionary.paramOf(p as number).code.split(':', 1)[0]!))
+      insert(connection, posting);
+  }
+  if (params === undefined) {
+    removeWords(connection, rid);
+    if (made.tokens !== '') insertWords(connection, rid, made.tokens);
+  }
   connection.run(
     'INSERT OR REPLACE INTO cur (type, r, lu, d, b) VALUES (?, ?, ?, ?, ?)',
     kind.id,
@@ -140,4 +209,5 @@ function index(connection: Connection, rid: number, version: number, rows: reado
     made.primaryDate,
     made.packed(),
   );
+  return true;
 }

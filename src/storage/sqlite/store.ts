@@ -6,10 +6,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { FhirError } from '../../errors.js';
 import type { Ref } from '../../fhir/resource.js';
 import type { SearchPlan } from '../../search/plan.js';
-import type { Change, HistoryScope, Page, Receipt, RowsOf, Store, Version, Write } from '../store.js';
+import type { Change, HistoryScope, Page, Receipt, Store, Version, Write } from '../store.js';
 import { check } from './check.js';
 import { connect, type Connection, type ConnectionOptions, type Limits } from './connection.js';
 import { failure } from './failure.js';
+import { indexSome } from './index-some.js';
 import { logAfter, methodOf } from './history.js';
 import { lock } from './lock.js';
 import { answer, type Question } from './reader.js';
@@ -181,27 +182,10 @@ function store({
     }
   }
 
-  const indexVersion = (): string =>
-    connection.one<string>("SELECT v FROM meta WHERE k = 'indexVersion'") ?? '';
-
-  async function reindex(rowsOf: RowsOf, progress?: (done: number) => void): Promise<number> {
-    const name = indexVersion();
-    await writer.task({ task: 'clearIndex' });
+  const forget = (): void => {
     connection.dictionary.forget();
     threads.readers?.tell({ what: 'forget' });
-    let done = 0;
-    for await (const page of pages([])) {
-      await writer.task({
-        task: 'index',
-        resources: page.map(one => ({ rid: one.rid, version: one.version, rows: rowsOf(one) })),
-      });
-      done += page.length;
-      progress?.(done);
-    }
-    await writer.task({ task: 'setIndexVersion', name });
-    connection.dictionary.forget();
-    return done;
-  }
+  };
 
   /** The writer's connection goes last: as the only one left it moves the whole log into the file and removes it. */
   async function close(): Promise<void> {
@@ -214,7 +198,7 @@ function store({
   }
 
   return {
-    capabilities: { name: 'sqlite', onlineBackup: true },
+    capabilities: { name: 'sqlite', onlineBackup: true, shared: false },
     read: (ref, version) => direct(() => readVersion(connection, ref, version)),
     readMany: refs =>
       direct(() =>
@@ -258,11 +242,18 @@ function store({
 
     expunge: async (ref: Ref, what) => {
       const removed = await writer.task<number>({ task: 'expunge', ref, what });
-      connection.dictionary.forget();
-      threads.readers?.tell({ what: 'forget' });
+      forget();
       return removed;
     },
-    reindex,
+    fenceIndex: generation => writer.task({ task: 'fence', generation }),
+    indexSome: (portion, rowsOf) => indexSome({ connection, writer, direct }, portion, rowsOf),
+    forgetRows: async params => {
+      while ((await writer.task<number>({ task: 'forgetRows', params })) > 0) await turn();
+    },
+    clearIndex: async () => {
+      await writer.task({ task: 'clearIndex' });
+      forget();
+    },
     async *check(rowsOf): AsyncGenerator<string> {
       yield* await background().ask<string[]>({ what: 'checkPages' });
       yield* check(connection, pages([]), rowsOf);

@@ -29,6 +29,8 @@ export class Writer {
   private nextSeq = 0;
   private greatestLu = 0;
   private readonly words: PendingWords;
+  /** Rows made with search parameters of a lower generation are refused. */
+  private fence = 0;
 
   constructor(private readonly connection: Connection) {
     this.words = new PendingWords(connection);
@@ -47,6 +49,11 @@ export class Writer {
     this.nextSeq =
       Math.max(last?.seq ?? 0, connection.one<number>("SELECT v FROM meta WHERE k = 'lastSeq'") ?? 0) + 1;
     this.greatestLu = last?.greatest ?? 0;
+  }
+
+  /** From now on; a commit that came before is applied. */
+  raiseFence(generation: number): void {
+    this.fence = Math.max(this.fence, generation);
   }
 
   /** All of the commit or nothing of it. @throws WriteConflict */
@@ -113,7 +120,8 @@ export class Writer {
 
   private judge(write: Write, index: number): Current | undefined {
     const { connection } = this;
-    const { ref, expected, condition } = write;
+    const { ref, expected, condition, index: made = Infinity } = write;
+    if (made < this.fence) throw new WriteConflict('index', index, refKey(ref));
     const kind = connection.dictionary.kindId(ref.type);
     const current =
       kind === undefined
