@@ -106,15 +106,12 @@ describe('failures', () => {
       'The FHIRPath "Observation.component.value.value + 1" cannot be evaluated on this.',
       undefined,
     ]);
-    expect(Object.keys(error(() => compileFhirPath('a.[')).cause as Error)).toEqual([]);
+    expect(error(() => compileFhirPath('a.[')).cause).toBeUndefined();
   });
-  it.each([
-    'resolve()',
-    'status.resolve()',
-    "status.memberOf('http://x')",
-    '%terminologies.expand(1)',
-    '%secret',
-  ])('%s reaches for nothing outside', text => {
-    expect(error(() => values(text)).code).toBe('value');
-  });
+  it.each(['status.resolve()', "status.memberOf('http://x')", '%terminologies.expand(1)', '%secret'])(
+    '%s reaches for nothing outside',
+    text => {
+      expect(error(() => values(text)).code).toBe('value');
+    },
+  );
 });
