@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { compileInvariants } from '../../dist/validation/invariants.js';
 import { createProfiles } from '../../dist/validation/profiles.js';
 import { createValidator } from '../../dist/validation/validate.js';
-import { members } from '../../dist/terminology/members.js';
+import { terminologyOf } from '../../dist/validation/terminology.js';
+import { catalogOf } from './catalog.mjs';
 import { folder, material, parse } from './cases.mjs';
 
 /** As the recorded validator: examples' domains are not looked up. */
@@ -24,16 +25,7 @@ export function validatorFor(one) {
   });
   const validate = createValidator({
     profiles,
-    terminology: {
-      holds: (valueSet, system, code) => {
-        const known = members(valueSet);
-        if (known === 'unknown') return 'unknown';
-        if (system !== undefined) return known.has(`${system}|${code}`);
-        return [...known].some(one => one.endsWith(`|${code}`));
-      },
-      defines: () => 'unknown',
-      isValueSet: () => false,
-    },
+    terminology: terminologyOf(catalogOf([...new Set(beside.values())])),
     compileInvariants,
     rulesFor: () => [],
   });

@@ -157,9 +157,12 @@ function asks(node: ElementNode, depth: number, bindings = true): boolean {
   if (node.fixed ?? node.pattern) return true;
   if (bindings && node.binding?.strength === 'required' && !node.ofType) return true;
   if (depth === 0) return false;
-  for (const child of node.children?.values() ?? [])
-    if (!child.ofType && asks(child, depth - 1, bindings)) return true;
-  return node.slices.some(slice => slice.min > 0 && asks(slice, depth - 1, bindings));
+  for (const child of node.children?.values() ?? []) {
+    if (child.ofType) continue;
+    if (asks(child, depth - 1, bindings)) return true;
+    if (child.slices.some(slice => slice.min > 0 && asks(slice, depth - 1, bindings))) return true;
+  }
+  return false;
 }
 
 /** Whether the value has what the definition fixes, here and below. */
@@ -171,10 +174,12 @@ function answers(item: Item, node: ElementNode, run: Run, depth: number): boolea
   if (depth === 0) return true;
   const object = objectIn(item);
   for (const child of node.children?.values() ?? []) {
-    if (child.ofType || !asks(child, depth - 1)) continue;
+    if (child.ofType) continue;
     const items = object ? itemsOf(object, child, item.path) : [];
-    if (items.length === 0 ? child.min > 0 : !items.every(one => answers(one, child, run, depth - 1)))
-      return false;
+    if (asks(child, depth - 1)) {
+      if (items.length === 0 ? child.min > 0 : !items.every(one => answers(one, child, run, depth - 1)))
+        return false;
+    }
     for (const slice of child.slices)
       if (slice.min > 0 && asks(slice, depth - 1) && !items.some(one => answers(one, slice, run, depth - 1)))
         return false;
