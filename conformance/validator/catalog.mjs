@@ -7,7 +7,9 @@ export function catalogOf(resources) {
   const [systems, valueSets] = [ofType('CodeSystem'), ofType('ValueSet')];
   const find = (list, url, version) => list.find(one => one.url === url && isVersion(version, one.version));
   const supplementsOf = url =>
-    systems.filter(({ content, supplements }) => content === 'supplement' && supplements?.split('|')[0] === url);
+    systems.filter(
+      ({ content, supplements }) => content === 'supplement' && supplements?.split('|')[0] === url,
+    );
   return {
     codeSystem(url, version) {
       const own = find(systems, url, version);
