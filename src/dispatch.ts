@@ -1,6 +1,7 @@
 // A FHIR request and a grant become a response: the row is found, the permission judged, the store guarded, the handler
 // run; whatever is thrown becomes an OperationOutcome. Batch entries come through here like requests of their own.
 // https://hl7.org/fhir/R4/http.html
+import type { Asked, Audit, Trail } from './audit/audit.js';
 import type { Grant } from './auth/grant.js';
 import { guarded } from './auth/guarded-store.js';
 import { FhirError } from './errors.js';
@@ -21,13 +22,31 @@ export interface DispatchOptions {
   readonly jobs: Jobs;
   /** Told of every failure that is the server's own, with the request's id. */
   readonly onFailure: (error: unknown, requestId: string) => void;
+  /** Absent: nothing is audited. */
+  readonly audit?: Audit | undefined;
 }
 
 /** The response and what was asked for, for logs and metrics. */
 export type Dispatch = (request: FhirRequest, grant: Grant) => Promise<FhirResponse>;
 
-export function createDispatch({ store, settings, jobs, onFailure }: DispatchOptions): Dispatch {
+export function createDispatch({ store, settings, jobs, onFailure, audit }: DispatchOptions): Dispatch {
   const dispatch: Dispatch = async (request, grant) => {
+    const trail = audit?.begin(asked(request, grant));
+    try {
+      const response = await answer(request, grant, trail);
+      const { interaction = 'none', status, disclosed } = response;
+      if (!unaudited.has(interaction)) trail?.end(interaction, status, disclosed);
+      return response;
+    } catch (error) {
+      return failed(error, request);
+    }
+  };
+
+  const answer = async (
+    request: FhirRequest,
+    grant: Grant,
+    trail: Trail | undefined,
+  ): Promise<FhirResponse> => {
     let interaction = 'none';
     try {
       const { route, type, id, versionId, compartment } = routeOf(request);
@@ -35,10 +54,12 @@ export function createDispatch({ store, settings, jobs, onFailure }: DispatchOpt
       if (route.permission !== undefined && !grant.permits(route.permission, type)) {
         throw new FhirError('forbidden', `You may not ${route.permission} ${type}.`);
       }
+      if (type === 'AuditEvent') await audit?.flush();
+      const visible = guarded(store, grant, version => rowsIn(version, settings));
       const context: Context = {
         request,
         grant,
-        store: guarded(store, grant, version => rowsIn(version, settings)),
+        store: trail?.witness(visible) ?? visible,
         settings,
         jobs,
         type,
@@ -49,17 +70,32 @@ export function createDispatch({ store, settings, jobs, onFailure }: DispatchOpt
       };
       return Object.assign(await route.handler(context), { interaction });
     } catch (error) {
-      if (!(error instanceof FhirError) || error.status >= 500) onFailure(error, request.id);
-      const { status, headers, outcome } = outcomeOf(error, request.id);
-      return {
-        status,
-        headers: { ...headers, 'content-type': fhirJson },
-        body: writeJson(outcome),
-        interaction,
-      };
+      return { ...failed(error, request), interaction };
     }
   };
+
+  const failed = (error: unknown, request: FhirRequest): FhirResponse => {
+    if (!(error instanceof FhirError) || error.status >= 500) onFailure(error, request.id);
+    const { status, headers, outcome } = outcomeOf(error, request.id);
+    return { status, headers: { ...headers, 'content-type': fhirJson }, body: writeJson(outcome) };
+  };
   return dispatch;
+}
+
+/** What tells of no record. */
+const unaudited = new Set(['capabilities']);
+
+function asked({ id, method, path, query, body, address }: FhirRequest, grant: Grant): Asked {
+  const { principal, agent } = grant;
+  const given = query.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`);
+  if (method === 'POST' && path.at(-1) === '_search' && body !== undefined)
+    given.push(Buffer.from(body).toString());
+  return {
+    id,
+    agent: { principal, ...agent, ...(address === undefined ? {} : { address }) },
+    path: path.join('/'),
+    ...(given.length === 0 ? {} : { query: given.join('&') }),
+  };
 }
 
 /** Rows by number of segments, with their patterns split once. */

@@ -124,6 +124,22 @@ export const settings = {
     says: 'How long a stop waits for accepted requests before it cuts them.',
     example: '10s',
   }),
+  audit: row({
+    section: 'Access',
+    env: 'TSELA_AUDIT',
+    kind: oneOf('auto', 'on', 'off'),
+    fallback: 'auto',
+    says: 'Whether every access is written down and can be found as an AuditEvent; `auto`: except in open mode.',
+    example: 'on',
+  }),
+  auditKeep: row({
+    section: 'Access',
+    env: 'TSELA_AUDIT_KEEP',
+    kind: integer(0, 36_500),
+    fallback: 0,
+    says: 'Days after which AuditEvents and lines of the journal are removed; 0 keeps them for ever.',
+    example: '2190',
+  }),
   pageCache: row({
     section: 'Limits',
     env: 'TSELA_PAGE_CACHE',

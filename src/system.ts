@@ -2,6 +2,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Audit } from './audit/audit.js';
+import { auditRule } from './audit/audit-rule.js';
 import { queries } from './clinic/queries.js';
 import type { Config } from './config.js';
 import { createDispatch, type Dispatch } from './dispatch.js';
@@ -21,6 +23,7 @@ import { openMongoStore } from './storage/mongo/store.js';
 import { openSqliteDocuments } from './storage/sqlite/documents.js';
 import { openSqliteStore } from './storage/sqlite/store.js';
 import type { RowsOf, Store } from './storage/store.js';
+import { openAuditTrail } from './system/audit-trail.js';
 
 /** What the system tells its surroundings; logs and metrics fit it. */
 export interface Notices {
@@ -40,6 +43,8 @@ export interface System {
   readonly work: () => void;
   /** Makes every index row anew; answers how many resources. */
   readonly reindex: (progress?: (done: number) => void) => Promise<number>;
+  /** Absent where nothing is audited. */
+  readonly audit: Audit | undefined;
   /** Throws where the store does not answer. */
   readonly ready: () => Promise<void>;
   readonly close: () => Promise<void>;
@@ -53,6 +58,8 @@ export const version = (
 export async function createSystem(config: Config, base: string, notices: Notices): Promise<System> {
   const { store, documents } = await openStorage(config);
   let parameters: ActiveParameters | undefined;
+  const isAudited = config.audit === 'on' || (config.audit === 'auto' && !config.open);
+  let audit: Audit | undefined;
   try {
     const wanted = searchIndexVersion(config.zone);
     const active = (parameters = await openActiveParameters(documents, store, wanted));
@@ -75,7 +82,7 @@ export async function createSystem(config: Config, base: string, notices: Notice
         return active.current();
       },
       refreshCustom: () => active.refresh(),
-      rules: [],
+      rules: isAudited ? [auditRule] : [],
       queries,
     };
     const rowsOf: RowsOf = version => rowsIn(version, settings);
@@ -84,6 +91,16 @@ export async function createSystem(config: Config, base: string, notices: Notice
       notices.info('Search parameters have changed; making the index anew', { from, to: wanted, done }),
     );
     if (made !== undefined) notices.info('Index made', { resources: made });
+    if (isAudited) {
+      audit = await openAuditTrail({
+        data: config.data,
+        store,
+        documents,
+        settings,
+        keep: config.auditKeep,
+        onFailure: error => notices.failure(error, 'audit'),
+      });
+    }
     const queue = openQueue(documents);
     let worker: Worker | undefined;
     const runs = { reindex: reindexRun({ store, parameters: active, rowsOf }) };
@@ -92,6 +109,7 @@ export async function createSystem(config: Config, base: string, notices: Notice
         store,
         settings,
         jobs: { queue, parameters: active, wake: () => worker?.wake() },
+        audit,
         onFailure: (error, requestId) => notices.failure(error, requestId),
       }),
       store,
@@ -104,16 +122,19 @@ export async function createSystem(config: Config, base: string, notices: Notice
         worker ??= startWorker(queue, runs, (error, job) => notices.failure(error, job));
       },
       reindex: progress => makeWholeIndex(whole, progress),
+      audit,
       ready: () => store.ping(),
       async close() {
         await worker?.stop();
         active.close();
+        await audit?.close();
         await store.close();
         await documents.close();
       },
     };
   } catch (error) {
     parameters?.close();
+    await audit?.close();
     await store.close();
     await documents.close();
     throw error;

@@ -42,7 +42,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   interactions: [...ground, 'terminology', 'search', 'validation', 'storage', 'auth', 'jobs'],
   operations: core,
   routes: ['interactions', 'operations'],
-  dispatch: [...core, 'routes'],
+  dispatch: [...core, 'audit', 'routes'],
   http: [...ground, 'config', 'audit', 'auth', 'interactions'],
   system: [
     ...core,

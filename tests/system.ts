@@ -40,6 +40,7 @@ export async function openTsela(store: 'SQLite' | 'MongoDB', changes: Partial<Co
   const config: Config = {
     ...defaultConfig,
     data: folder,
+    audit: 'off',
     mongoUrl: store === 'MongoDB' ? process.env['MONGODB_URL'] : undefined,
     mongoDatabase: `tsela_test_${process.pid}_${Math.random().toString(36).slice(2, 8)}`,
     ...changes,

@@ -9,6 +9,8 @@ export interface Grant {
   readonly id: string;
   /** Who acts, for the audit trail and logs; never a secret. */
   readonly principal: string;
+  /** The client, and the person as `Practitioner/1`; why, where it was declared (a code of v3-ActReason). */
+  readonly agent?: { readonly client?: string; readonly user?: string; readonly purpose?: string };
   /** Which resources of the type are visible for the permission (absent: read), as a condition over their index rows. */
   visible(type: string, permission?: Permission): Node;
   permits(permission: Permission, type: string): boolean;

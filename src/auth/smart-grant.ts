@@ -60,6 +60,10 @@ export function smartGrant(identity: Identity, settings: ParseSettings): Grant {
   return {
     id: idOf(identity),
     principal: identity.user === undefined ? `client:${identity.clientId}` : `user:${identity.user.account}`,
+    agent: {
+      client: identity.clientId,
+      ...(identity.user === undefined ? {} : { user: identity.user.fhirUser }),
+    },
     visible,
     permits: (permission, type) => visible(type, permission).op !== 'none',
   };

@@ -4,8 +4,10 @@ import { randomUUID } from 'node:crypto';
 import { constants, existsSync } from 'node:fs';
 import { access, open, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BrokenJournal, verifiedLines } from '../audit/journal.js';
 import type { Config } from '../config.js';
 import type { System } from '../system.js';
+import { journalFolder } from '../system/audit-trail.js';
 import { sentenceOf } from './problem.js';
 import { grouped } from './progress.js';
 import { configOf, storeOf, type DataOptions } from './target.js';
@@ -131,13 +133,15 @@ async function dataFolder(folder: string): Promise<Finding[]> {
 
 async function* store(config: Config, full: boolean): AsyncGenerator<Finding> {
   const notices: string[] = [];
+  const failures: string[] = [];
   let system: System;
+  yield* auditJournal(config);
   try {
     const { createSystem } = await import('../system.js');
     const { originOf } = await import('../config.js');
     system = await createSystem(config, `${originOf(config)}/fhir`, {
       info: message => notices.push(message),
-      failure: error => notices.push(sentenceOf(error)),
+      failure: error => failures.push(sentenceOf(error)),
     });
   } catch (error) {
     yield isBusy(error)
@@ -152,6 +156,7 @@ async function* store(config: Config, full: boolean): AsyncGenerator<Finding> {
       `The ${system.store.capabilities.name} store (${where}) opens and answers; its schema is this release's.`,
     );
     for (const notice of notices) yield ok(`${notice}.`);
+    for (const failure of failures) yield bad(failure, 'docs/audit.md says what to do.');
     yield ok(`The index is of version ${await system.store.indexVersion()}.`);
     yield* newest(system);
     const counts = await system.store.counts();
@@ -162,6 +167,20 @@ async function* store(config: Config, full: boolean): AsyncGenerator<Finding> {
     yield bad(`The store failed: ${sentenceOf(error)}`, howToOpen(config));
   } finally {
     await system.close();
+  }
+}
+
+async function* auditJournal({ data }: Config): AsyncGenerator<Finding> {
+  let lines = 0;
+  try {
+    for await (const _ of verifiedLines(journalFolder(data))) lines++;
+    if (lines > 0) yield ok(`The chain of the audit journal holds over ${grouped(lines)} lines.`);
+  } catch (error) {
+    if (!(error instanceof BrokenJournal)) throw error;
+    yield bad(
+      error.message,
+      'Somebody changed or removed what was written down; docs/audit.md says what to do.',
+    );
   }
 }
 

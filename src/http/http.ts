@@ -88,6 +88,7 @@ export function createHttp(options: HttpOptions): Http {
         base,
         id,
         ...(body === undefined ? undefined : { body }),
+        ...(req.socket.remoteAddress === undefined ? undefined : { address: req.socket.remoteAddress }),
       };
       checkAccept(request);
       checkBodyType(request);

@@ -16,6 +16,8 @@ export interface FhirRequest {
   readonly base: string;
   /** X-Request-Id, given or made. */
   readonly id: string;
+  /** Where it came from, for the audit trail. */
+  readonly address?: string;
 }
 
 export interface FhirResponse {
@@ -26,6 +28,8 @@ export interface FhirResponse {
   readonly body?: Uint8Array | string;
   /** When the version sent was made, ms; Last-Modified says it in whole seconds. */
   readonly lastUpdated?: number;
+  /** Versions the body shows (`Patient/1/_history/2`), where the handler did not read them for this very request. */
+  readonly disclosed?: readonly string[];
   /** The route's interaction, for logs and metrics; dispatch sets it. */
   readonly interaction?: string;
 }

@@ -69,7 +69,10 @@ async function searchAnew(context: Context): Promise<FhirResponse> {
     },
     entries,
   );
-  return sendBytes({ status: 200, headers: {} }, bytes, request);
+  const disclosed = [...page.versions, ...included].map(
+    ({ ref, version }) => `${refKey(ref)}/_history/${version}`,
+  );
+  return { ...sendBytes({ status: 200, headers: {} }, bytes, request), disclosed };
 }
 
 /**

@@ -6,6 +6,7 @@ import { isOneOf } from './criteria.js';
 import { referenceAnswers } from './named-parameter.js';
 import { parametersOf } from './parameters.js';
 import { all, and, or, type Condition, type Node } from './plan.js';
+import type { Row } from './rows.js';
 import { equal, leaf } from './types/search-type.js';
 
 /** The types a compartment can hold, the one it is about first. */
@@ -34,6 +35,21 @@ export function inCompartment(
   if (!types.includes(compartment)) return or(...linked);
   const own = id === undefined ? [] : [leaf('token', '_id', [equal('code', id)])];
   return or(and(oneOf([compartment], types), ...own), ...linked);
+}
+
+/** Ids of the resources in whose compartment a resource of the type with these rows is; itself not among them. */
+export function ownersIn(
+  compartment: CompartmentType,
+  type: string,
+  rows: readonly Row[],
+): readonly string[] {
+  const linking = rowsLinking(compartment, type);
+  const found = new Set<string>();
+  for (const row of rows) {
+    if (row.kind === 'reference' && linking.has(row.param) && row.target.startsWith(`${compartment}/`))
+      found.add(row.target.slice(compartment.length + 1));
+  }
+  return [...found];
 }
 
 /** The parameters whose rows answer those that link the type. */

@@ -34,6 +34,7 @@ onEveryStore('pages sent again', {}, tsela => {
 
   it('are never those of another grant, however alike', async () => {
     const grantOf = (id: string): Grant => ({
+      id: 'the same',
       principal: 'the same',
       visible: () => ({
         op: 'row',
