@@ -43,7 +43,7 @@ const collection = 'search-parameters';
 const key = 'in-use';
 /** How often the document is read, ms. */
 const every = 1_000;
-const lease = 10_000;
+const lease = 5_000;
 
 export async function openActiveParameters(
   documents: Documents,

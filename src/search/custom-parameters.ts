@@ -115,7 +115,7 @@ export function judgeParameter(
     if (target !== 'Resource' && !resourceTypes().has(target))
       refuse('target', `The target "${target}" is no resource type.`);
   }
-  if (type === 'special' || searchTypes[type] === undefined)
+  if (type !== 'composite' && (type === 'special' || searchTypes[type] === undefined))
     refuse('type', `Parameters of type ${type} have no meaning that an expression could give.`);
   else if (expression === undefined)
     refuse('expression', 'Without an expression there is nothing to find resources by.');
@@ -189,6 +189,8 @@ function judgeExpression(
       refuse(element, `The expression "${expression}" cannot be used for ${each}: ${error.message}`);
       return;
     }
+    if (parameter.nowhere !== undefined)
+      refuse('expression', `The expression "${expression}" leads nowhere: ${parameter.nowhere}.`);
     if (parameter.evaluate !== undefined) continue;
     if (type === 'composite') {
       if (!parameter.tuples.some(tuple => tuple.components.every(paths => paths.length > 0)))

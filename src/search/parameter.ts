@@ -26,6 +26,8 @@ export interface Parameter {
   readonly test?: TypedTest;
   /** For expressions outside the grammar: fhirpath.js answers the values with their types. */
   readonly evaluate?: (resource: JsonObject) => readonly FhirPathNode[];
+  /** Says that the expression names an element that the definitions do not have. */
+  readonly nowhere?: string;
   readonly tuples: readonly Tuples[];
   /** The parameters of a composite's components, in order. */
   readonly components: readonly SearchParameterDefinition[];

@@ -2,7 +2,7 @@
 // https://hl7.org/fhir/R4/searchparameter-registry.html
 import { resourceTypes, searchParameters, type SearchParameterDefinition } from '../fhir/definitions.js';
 import { compileFhirPathNodes } from '../fhir/fhirpath.js';
-import { BeyondGrammar, readExpression, type Expression } from './extract/expression.js';
+import { BeyondGrammar, NoElement, readExpression, type Expression } from './extract/expression.js';
 import { pathsFrom, typedPaths, typedTest, type Place, type TypedPath } from './extract/typed-path.js';
 import type { CustomParameters, Parameter, Tuples } from './parameter.js';
 import { searchTypes } from './types/all.js';
@@ -84,9 +84,11 @@ export function parameterOf(
   } catch (error) {
     if (!(error instanceof BeyondGrammar) || isComposite) throw error;
     const evaluate = compileFhirPathNodes(expression);
+    const nowhere = error instanceof NoElement ? { nowhere: error.message } : {};
     const targets = definition.type === 'reference' ? targetsOf(definition, undefined) : [];
     return {
       ...known,
+      ...nowhere,
       targets,
       paths: [],
       evaluate,

@@ -33,6 +33,9 @@ export type Expression = { readonly branches: readonly Branch[] } | { readonly t
 /** The expression is outside the grammar; fhirpath.js may still evaluate it. */
 export class BeyondGrammar extends Error {}
 
+/** The definitions have no such element; FHIRPath finds nothing there. */
+export class NoElement extends BeyondGrammar {}
+
 /** @throws BeyondGrammar */
 export function readExpression(text: string): Expression {
   const tokens = tokenize(text);

@@ -2,7 +2,7 @@
 // StructureDefinitions: `Observation.value as Quantity` is the property valueQuantity, of type Quantity.
 // https://hl7.org/fhir/R4/elementdefinition.html, https://hl7.org/fhir/R4/json.html#choice
 import { structureDefinition, type ElementDefinition } from '../../fhir/definitions.js';
-import { BeyondGrammar, type Branch, type Step, type Test } from './expression.js';
+import { BeyondGrammar, NoElement, type Branch, type Step, type Test } from './expression.js';
 
 export type Move =
   /** Go on from the resource itself. */
@@ -68,8 +68,24 @@ const rootOf = (type: string): Place => ({
 
 function walk(branch: Branch, from: Place, root: Place): readonly Place[] {
   let places: readonly Place[] = [from];
-  for (const step of branch) places = places.flatMap(place => take(step, place, root));
+  for (const step of branch) places = takeEach(step, places, root);
   return places;
+}
+
+/** Of the types of a choice, those count that have the element: `extension.value.code` is that of a Coding. */
+function takeEach(step: Step, places: readonly Place[], root: Place): readonly Place[] {
+  let lacking: NoElement | undefined;
+  const found = places.flatMap(place => {
+    try {
+      return take(step, place, root);
+    } catch (error) {
+      if (!(error instanceof NoElement)) throw error;
+      lacking ??= error;
+      return [];
+    }
+  });
+  if (found.length === 0 && lacking !== undefined) throw lacking;
+  return found;
 }
 
 function take(step: Step, place: Place, root: Place): readonly Place[] {
@@ -164,7 +180,7 @@ function child(place: Place, name: string): readonly Place[] {
   const path = `${place.path}.${name}`;
   const plain = known.get(path);
   const element = plain ?? known.get(`${path}[x]`);
-  if (element === undefined) throw new BeyondGrammar(`${place.path} has no element ${name}`);
+  if (element === undefined) return oneOfChoice(place, name);
   const single = place.single && element.max === '1';
   if (element.contentReference !== undefined) {
     return [
@@ -198,6 +214,16 @@ function child(place: Place, name: string): readonly Place[] {
       type === 'code' && element.binding?.strength === 'required' ? element.binding.valueSet : undefined;
     return binding === undefined ? found : { ...found, binding };
   });
+}
+
+/** `valueDateTime`, as JSON has it; FHIRPath would say `value as dateTime`, but guides write it. @throws NoElement */
+function oneOfChoice(place: Place, name: string): readonly Place[] {
+  for (const [, choice = '', type = ''] of name.matchAll(/^([a-z]\w*?)([A-Z]\w*)$/g)) {
+    const known = elementsOf(place.definition).has(`${place.path}.${choice}[x]`);
+    const found = known ? child(place, choice).filter(one => isType(one.type, type)) : [];
+    if (found.length > 0) return found;
+  }
+  throw new NoElement(`${place.path} has no element ${name}`);
 }
 
 const to = (
