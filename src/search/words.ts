@@ -56,7 +56,7 @@ function takeOf(property: Property): Take | undefined {
   if (type === 'Narrative') return takeObject(() => narrativeShape);
   if (type === 'Resource') return takeResource;
   if (type === 'Meta') return undefined;
-  return takeObject(property.shape);
+  return takeObject(() => property.shape());
 }
 
 /** Of a narrative its status is left out. */

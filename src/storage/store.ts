@@ -98,6 +98,29 @@ export interface Page {
   readonly totalIsEstimate?: boolean;
 }
 
+/** How a search is answered. */
+export interface Explanation {
+  /** How many resources the first page has. */
+  readonly found: number;
+  readonly milliseconds: number;
+  /** What the database was asked, in the order of the first asking. */
+  readonly steps: readonly ExplainedStep[];
+}
+export interface ExplainedStep {
+  /** SQL, or a command of MongoDB as JSON. */
+  readonly asked: string;
+  /** How often, with other bounds. */
+  readonly times: number;
+  /** The database's own plan, a line for each part; empty where it does not tell. */
+  readonly plan: readonly string[];
+  /** Indexes by their names in the database. */
+  readonly indexes: readonly string[];
+  /** Rows or keys looked at, measured; absent where the database does not tell. */
+  readonly examined?: number;
+  readonly returned: number;
+  readonly milliseconds: number;
+}
+
 /** `type` absent: the whole system; `id` only with `type`. Newest first unless `ascending`. */
 export interface HistoryScope {
   readonly type?: string;
@@ -166,6 +189,8 @@ export interface Store {
   generation?(): number;
   /** How many satisfy the plan; its sort, count, after and total do not matter. */
   count(plan: SearchPlan): Promise<number>;
+  /** Runs the search and tells how. */
+  explain(plan: SearchPlan): Promise<Explanation>;
   /** Versions, deletions among them, in commit order. Paging keeps the promise of `search`. */
   history(scope: HistoryScope): Promise<Page>;
 

@@ -3,21 +3,13 @@
 import type { ClientSession, Filter } from 'mongodb';
 import { FhirError } from '../../errors.js';
 import { all, and, none, not, or, type Node } from '../../search/plan.js';
+import { ask, timeLeft, type Reach } from './asking.js';
 import { conjunction, holds, nothing, oneOf, quoted, rowCriteria, type Criteria } from './criteria.js';
 import { between, keySafe, keyStart } from './fields.js';
-import type { Current, Layout, TypeIndex } from './layout.js';
-
-/** What a compilation may look at, and in whose transaction. */
-export interface Reach {
-  readonly layout: Layout;
-  readonly session?: ClientSession;
-}
+import type { Current, TypeIndex } from './layout.js';
 
 /** So many resources may stand between a chain and its result. */
 export const linkLimit = 10_000;
-
-/** The server gives up a search after this, ms. */
-const budget = 20_000;
 
 export interface Compiled {
   /** For current, undeleted resources. */
@@ -32,8 +24,12 @@ export async function filterOf(reach: Reach, type: string, node: Node): Promise<
   if (plain.op === 'none') return undefined;
   const criteria = conjunction([{ o: { $gt: 0 } }, await compile(reach, type, plain)]);
   const hint = indexFor(plain);
-  return { criteria, options: { ...within(reach), ...(hint ? { hint } : {}), maxTimeMS: budget } };
+  return { criteria, options: { ...within(reach), ...(hint ? { hint } : {}), maxTimeMS: timeLeft(reach) } };
 }
+
+/** The index as a command names it. */
+export const hinted = ({ options }: Compiled): { hint?: TypeIndex } =>
+  options.hint === undefined ? {} : { hint: options.hint };
 
 /** For the driver, whose filter type wants to know every field by name. */
 export const asFilter = (criteria: Criteria): Filter<Current> => criteria;
@@ -137,10 +133,16 @@ async function idsOf(
 ): Promise<string[]> {
   const compiled = await filterOf(reach, type, node);
   if (compiled === undefined) return [];
-  const found = await reach.layout
-    .type(type)
-    .find(asFilter(compiled.criteria), { ...compiled.options, projection: { _id: 1 }, limit: limit + 1 })
-    .toArray();
+  const found = await ask(
+    reach,
+    () => ({ find: type, filter: compiled.criteria, limit: limit + 1, ...hinted(compiled) }),
+    () =>
+      reach.layout
+        .type(type)
+        .find(asFilter(compiled.criteria), { ...compiled.options, projection: { _id: 1 }, limit: limit + 1 })
+        .toArray(),
+    each => each.length,
+  );
   if (found.length > limit) throw tooMany(param);
   return found.map(document => document._id);
 }
@@ -155,19 +157,23 @@ async function targetsOf(
   if (compiled === undefined) return [];
   const start = keyStart('reference', node.param) + keySafe(`${type}/`);
   const isTarget = [{ $gte: ['$$key', start] }, { $lt: ['$$key', start + lastCharacter] }];
-  const found = await reach.layout
-    .type(node.type)
-    .aggregate<{ _id: string }>(
-      [
-        { $match: conjunction([{ k: { $regex: `^${quoted(start)}` } }, compiled.criteria]) },
-        { $project: { k: { $filter: { input: '$k', as: 'key', cond: { $and: isTarget } } } } },
-        { $unwind: '$k' },
-        { $group: { _id: '$k' } },
-        { $limit: 2 * linkLimit + 2 }, // each target is there as a key alone and as one with its version
-      ],
-      { hint: 'key', ...compiled.options, allowDiskUse: true },
-    )
-    .toArray();
+  const pipeline = [
+    { $match: conjunction([{ k: { $regex: `^${quoted(start)}` } }, compiled.criteria]) },
+    { $project: { k: { $filter: { input: '$k', as: 'key', cond: { $and: isTarget } } } } },
+    { $unwind: '$k' },
+    { $group: { _id: '$k' } },
+    { $limit: 2 * linkLimit + 2 }, // each target is there as a key alone and as one with its version
+  ];
+  const found = await ask(
+    reach,
+    () => ({ aggregate: node.type, pipeline, cursor: {}, hint: 'key', ...hinted(compiled) }),
+    () =>
+      reach.layout
+        .type(node.type)
+        .aggregate<{ _id: string }>(pipeline, { hint: 'key', ...compiled.options, allowDiskUse: true })
+        .toArray(),
+    each => each.length,
+  );
   const ids = new Set(found.map(({ _id: key }) => key.slice(start.length).split(between)[0]!));
   if (ids.size > linkLimit) throw tooMany(node.param);
   return [...ids];

@@ -5,9 +5,10 @@ import type { Ref } from '../../fhir/resource.js';
 import type { Position, SearchPlan, SortKey } from '../../search/plan.js';
 import { compareText } from '../../search/sort.js';
 import type { Page } from '../store.js';
+import { ask, type Reach } from './asking.js';
 import type { Criteria } from './criteria.js';
 import { sortField } from './fields.js';
-import { asFilter, filterOf, type Compiled, type Reach } from './filter.js';
+import { asFilter, filterOf, hinted, type Compiled } from './filter.js';
 import { versionOf, versionsOf } from './history.js';
 import type { Current } from './layout.js';
 
@@ -54,7 +55,17 @@ export async function count(
     const compiled = await filterOf(reach, type, plan.where);
     if (compiled === undefined) continue;
     const options = { ...compiled.options, ...(limit === undefined ? {} : { limit: limit - sum }) };
-    sum += await reach.layout.type(type).countDocuments(asFilter(compiled.criteria), options);
+    sum += await ask(
+      reach,
+      () => ({
+        aggregate: type,
+        pipeline: [{ $match: compiled.criteria }, { $count: 'n' }],
+        cursor: {},
+        ...hinted(compiled),
+      }),
+      () => reach.layout.type(type).countDocuments(asFilter(compiled.criteria), options),
+      () => 1,
+    );
     if (limit !== undefined && sum >= limit) return sum;
   }
   return sum;
@@ -97,10 +108,11 @@ const withBody: Criteria = { ...withoutBody, lu: 1, m: 1, raw: 1, parts: 1 };
 async function inOrder(
   reach: Reach,
   type: string,
-  { criteria, options }: Compiled,
+  compiled: Compiled,
   plan: SearchPlan,
   projection: Criteria,
 ): Promise<Current[]> {
+  const { criteria, options } = compiled;
   const where = plan.after === undefined ? criteria : { $and: [criteria, behind(plan.sort, plan.after)] };
   const fields = { ...projection };
   const sort: Record<string, 1 | -1> = {};
@@ -117,20 +129,24 @@ async function inOrder(
     Object.assign(fields, { [field]: 1 });
   });
   sort['o'] = 1;
-  return reach.layout
-    .type(type)
-    .aggregate<Current>(
-      [
-        { $match: where },
-        ...(Object.keys(missing).length > 0 ? [{ $addFields: missing }] : []),
-        { $sort: sort },
-        { $limit: plan.count + 1 },
-        { $project: fields },
-      ],
-      // In one answer: a page is small, and a cursor would have to be fetched again to learn that it is empty.
-      { ...options, allowDiskUse: true, batchSize: plan.count + 2 },
-    )
-    .toArray();
+  const pipeline = [
+    { $match: where },
+    ...(Object.keys(missing).length > 0 ? [{ $addFields: missing }] : []),
+    { $sort: sort },
+    { $limit: plan.count + 1 },
+    { $project: fields },
+  ];
+  return ask(
+    reach,
+    () => ({ aggregate: type, pipeline, cursor: {}, ...hinted(compiled) }),
+    () =>
+      reach.layout
+        .type(type)
+        // In one answer: a page is small, and a cursor would have to be fetched again to learn that it is empty.
+        .aggregate<Current>(pipeline, { ...options, allowDiskUse: true, batchSize: plan.count + 2 })
+        .toArray(),
+    each => each.length,
+  );
 }
 
 function fieldOf(key: SortKey): string {

@@ -2,9 +2,11 @@
 import { FhirError } from '../../errors.js';
 import { refKey } from '../../fhir/resource.js';
 import type { Store } from '../store.js';
+import { defaultBudgetMs, limited, type Reach } from './asking.js';
 import { bytesOf } from './body.js';
 import { commit, commitLimits, type CommitLimits } from './commit.js';
 import { connect, reaching, reachingEach, type MongoOptions } from './connect.js';
+import { explain } from './explain.js';
 import { history, readMany, readVersion } from './history.js';
 import { openLayout } from './layout.js';
 import { changes, fenceIndex, refOf } from './log.js';
@@ -17,6 +19,8 @@ export interface MongoStoreOptions extends MongoOptions {
   /** Transactions open at once from this process; default 8. */
   readonly transactions?: number;
   readonly limits?: Partial<CommitLimits>;
+  /** How long one search or count may take, in milliseconds; 20,000 by default. */
+  readonly searchBudgetMs?: number;
 }
 
 /** @throws FhirError `unavailable` where no server answers within about 5 s or it has no transactions. */
@@ -33,15 +37,16 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<Store>
   const sessions = openSessions(layout);
   const queue = openQueue(options.transactions ?? 8);
   const limits: CommitLimits = { ...commitLimits, ...options.limits };
-  const reach = { layout };
+  const reach = (): Reach => ({ layout, limit: limited(options.searchBudgetMs ?? defaultBudgetMs) });
   let closed: Promise<void> | undefined;
 
   return {
     capabilities: { name: 'mongodb', onlineBackup: false, shared: true },
     read: (ref, version) => reaching(() => readVersion(layout, ref, version)),
     readMany: refs => reaching(() => readMany(layout, refs)),
-    search: plan => reaching(() => search(reach, plan)),
-    count: plan => reaching(() => count(reach, plan)),
+    search: plan => reaching(() => search(reach(), plan)),
+    count: plan => reaching(() => count(reach(), plan)),
+    explain: plan => reaching(() => explain(reach(), plan)),
     history: scope => reaching(() => history(layout, scope)),
     commit: async (writes, receipt) => {
       const keys = writes.flatMap(write => [

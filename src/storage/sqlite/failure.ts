@@ -11,9 +11,17 @@ const reasons: readonly (readonly [RegExp, string])[] = [
   [/^SQLITE_(BUSY|LOCKED)/, 'The store is locked by another program.'],
 ];
 
+/** What a statement of a search may grow beyond. https://www.sqlite.org/limits.html */
+const tooLarge =
+  /expression tree is too large|too many terms in|too many SQL variables|at most \d+ tables in a join|parser stack overflow|too many FROM clause terms/i;
+
 /** SQLite's own errors as `unavailable`; others as they are. */
 export function failure(error: unknown): unknown {
   if (!(error instanceof Database.SqliteError)) return error;
+  if (tooLarge.test(error.message))
+    return new FhirError('too-costly-search', 'The search has too many conditions; ask for some at a time.', {
+      cause: error,
+    });
   const reason = reasons.find(([code]) => code.test(error.code));
   return reason === undefined ? error : new FhirError('unavailable', reason[1], { cause: error });
 }

@@ -2,11 +2,10 @@
 // a connection of its own. Between steps its time is checked, for a running statement cannot be interrupted.
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { FhirError } from '../../errors.js';
-import type { Page } from '../store.js';
 import { connect, type Connection, type ConnectionOptions } from './connection.js';
 import { tell, type Told } from './failure.js';
 import type { Steps } from './query.js';
-import { answer, type Question } from './reader.js';
+import { answer, type Answered, type Question } from './reader.js';
 
 export type ToReader =
   | { readonly what: 'ask'; readonly id: number; readonly question: Question; readonly budgetMs: number }
@@ -14,7 +13,7 @@ export type ToReader =
   | { readonly what: 'close' };
 export interface FromReader {
   readonly id: number;
-  readonly result?: Page | number;
+  readonly result?: Answered;
   readonly failed?: Told;
 }
 
@@ -24,7 +23,7 @@ const options = workerData as ConnectionOptions;
 
 interface Running {
   readonly id: number;
-  readonly steps: Steps<Page | number>;
+  readonly steps: Steps<Answered>;
   readonly connection: Connection;
   readonly budgetMs: number;
   readonly deadline: number;

@@ -6,14 +6,14 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { FhirError } from '../../errors.js';
 import type { Ref } from '../../fhir/resource.js';
 import type { SearchPlan } from '../../search/plan.js';
-import type { Change, HistoryScope, Page, Receipt, Store, Version, Write } from '../store.js';
+import type { Change, Explanation, HistoryScope, Page, Receipt, Store, Version, Write } from '../store.js';
 import { check } from './check.js';
 import { connect, type Connection, type ConnectionOptions, type Limits } from './connection.js';
 import { failure } from './failure.js';
 import { indexSome } from './index-some.js';
 import { logAfter, methodOf } from './history.js';
 import { lock } from './lock.js';
-import { answer, type Question } from './reader.js';
+import { answer, type Answered, type Question } from './reader.js';
 import { deletion, readVersion, refOf, toVersion, type Stored } from './record.js';
 import { Thread } from './thread.js';
 import { startWriter, type WriterClient } from './writer-client.js';
@@ -135,7 +135,7 @@ function store({
   };
 
   /** Answers here what is quick, and hands over what is not. */
-  async function ask<T extends Page | number>(question: Question): Promise<T> {
+  async function ask<T extends Answered>(question: Question): Promise<T> {
     const quick = await direct(() => {
       const started = performance.now();
       const steps = answer(connection, question);
@@ -208,6 +208,7 @@ function store({
     count: (plan: SearchPlan) => ask<number>({ ask: 'count', plan }),
     // https://www.sqlite.org/pragma.html#pragma_data_version
     generation: () => connection.one<number>('PRAGMA data_version')!,
+    explain: (plan: SearchPlan) => ask<Explanation>({ ask: 'explain', plan }),
     history: (scope: HistoryScope) => ask<Page>({ ask: 'history', scope }),
 
     commit: async (writes: readonly Write[], receipt?: Receipt) => {
