@@ -1,5 +1,6 @@
 // A grant: what the caller of a request may see and do. It compiles to a plan node per resource type, which the
 // guarded store (guarded-store.ts) ANDs to everything. https://hl7.org/fhir/R4/security.html
+import { resourceTypes } from '../fhir/definitions.js';
 import { all, type Node } from '../search/plan.js';
 
 export type Permission = 'create' | 'read' | 'update' | 'delete' | 'search';
@@ -18,6 +19,16 @@ export interface Grant {
 
 /** Whether some resources of the type are, or may be, hidden from the grant. */
 export const isRestricted = (grant: Grant, type: string): boolean => grant.visible(type).op !== 'all';
+
+const permissions: readonly Permission[] = ['create', 'read', 'update', 'delete', 'search'];
+
+/** Whether the grant may do everything to every resource, as administrators may. */
+export const isUnrestricted = (grant: Grant): boolean =>
+  [...resourceTypes()].every(type =>
+    permissions.every(
+      permission => grant.permits(permission, type) && grant.visible(type, permission).op === 'all',
+    ),
+  );
 
 /** The server's own work: migrations, reindexing, the worker's bookkeeping. Never the grant of a request. */
 export const SYSTEM: Grant = { id: 'system', principal: 'system', visible: () => all, permits: () => true };

@@ -11,7 +11,17 @@ import type { Grant, Permission } from './grant.js';
 
 export type GuardedStore = Pick<
   Store,
-  'read' | 'readMany' | 'search' | 'count' | 'history' | 'commit' | 'receipt' | 'claimOwner' | 'expunge'
+  | 'capabilities'
+  | 'read'
+  | 'readMany'
+  | 'search'
+  | 'count'
+  | 'explain'
+  | 'history'
+  | 'commit'
+  | 'receipt'
+  | 'claimOwner'
+  | 'expunge'
 > & {
   readonly generation?: () => number;
   /** The plan's criteria, narrowed like those of a search, for resources that are not stored yet. */
@@ -76,6 +86,7 @@ export function guarded(store: Store, grant: Grant, rowsOf: RowsOf): GuardedStor
   };
 
   return {
+    capabilities: store.capabilities,
     async read(ref, version) {
       const found = await store.read(ref, version);
       if (found === undefined || grant.visible(ref.type).op === 'all') return found;
@@ -90,6 +101,7 @@ export function guarded(store: Store, grant: Grant, rowsOf: RowsOf): GuardedStor
     ...(store.generation === undefined ? {} : { generation: () => store.generation!() }),
     search: plan => store.search(narrowed(plan)),
     count: plan => store.count(narrowed(plan)),
+    explain: plan => store.explain(narrowed(plan)),
     holds(plan) {
       const { where } = narrowed(plan);
       return self => matches(where, self, resolve);

@@ -14,6 +14,7 @@ import type { Page, Version } from '../storage/store.js';
 import { preference, sendBytes } from './answer.js';
 import { bundleBytes, type Entry } from './bundle.js';
 import type { Context, Handler } from './context.js';
+import { explain } from './explain.js';
 import type { FhirResponse } from './exchange.js';
 import { resourceIn } from './prepare.js';
 
@@ -48,6 +49,7 @@ async function searchAnew(context: Context): Promise<FhirResponse> {
   for (const each of plan.types) {
     if (!grant.permits('search', each)) throw new FhirError('forbidden', `You may not search ${each}.`);
   }
+  if (search.explain) return explain(context, plan);
   const counting = search.summary === 'count' || plan.count === 0;
   const page: Page = counting ? { versions: [], total: await store.count(plan) } : await store.search(plan);
   const included =

@@ -44,6 +44,8 @@ export interface SearchRequest {
   readonly includes: readonly IncludeStep[];
   readonly summary?: Summary;
   readonly elements?: readonly string[];
+  /** Asked how it is answered, instead of the answer. */
+  readonly explain?: true;
   /** What was understood, in order, for the self link. */
   readonly understood: Params;
   /** What was not, for the OperationOutcome of a lenient search. */
@@ -63,12 +65,14 @@ export const resultParameters = [
   '_contained',
   '_containedType',
   '_type',
+  '_explain',
 ];
 
 interface Options {
   count: number | undefined;
   total: SearchPlan['total'] | undefined;
   summary: Summary | undefined;
+  explain: boolean | undefined;
   readonly elements: string[];
   readonly sort: SortKey[];
   readonly includes: IncludeStep[];
@@ -85,6 +89,7 @@ export function parseSearch(input: SearchInput): SearchRequest {
     count: undefined,
     total: undefined,
     summary: undefined,
+    explain: undefined,
     elements: [],
     sort: [],
     includes: [],
@@ -129,6 +134,7 @@ export function parseSearch(input: SearchInput): SearchRequest {
     includes,
     ...(summary === undefined ? {} : { summary }),
     ...(elements.length === 0 ? {} : { elements }),
+    ...(options.explain === true ? { explain: true } : {}),
     understood,
     ignored,
   };
@@ -221,6 +227,10 @@ function option(
         'invalid-search',
         `${name} is ${quoted(value)}: contained resources are not found by themselves here, only the resources that contain them; accepted: _contained=false.`,
       );
+    case '_explain':
+      once(options.explain);
+      options.explain = oneOf(name, value, ['true', 'false']) === 'true';
+      return true;
     case '_elements':
       options.elements.push(...value.split(',').filter(element => element !== ''));
       return true;

@@ -16,6 +16,7 @@ const note = (id: string, text: string, tag = 'open'): object => ({
 });
 /** Sees what has the tag `open`. */
 const narrow: Grant = {
+  id: 'narrow',
   principal: 'narrow',
   visible: () => ({
     op: 'row',

@@ -7,14 +7,15 @@ import type { Body, Chunk, Layout } from './layout.js';
 /** Bodies above this go to chunks of this size: 12 MB leaves 4 MB of a document to its index fields. */
 export const inPlace = 12 * 1024 * 1024;
 
-/** The body's field of a version's document, and the chunks to be stored with it. */
+/** The body's field of a version's document, and the chunks to be stored with it. `most`: so much may lie in place. */
 export function split(
   resource: string,
   version: number,
   body: Uint8Array | undefined,
+  most = inPlace,
 ): { field: Body; chunks: Chunk[] } {
   if (body === undefined) return { field: {}, chunks: [] };
-  if (body.length <= inPlace) return { field: { raw: new Binary(body) }, chunks: [] };
+  if (body.length <= most) return { field: { raw: new Binary(body) }, chunks: [] };
   const chunks: Chunk[] = [];
   for (let at = 0; at < body.length; at += inPlace) {
     const i = chunks.length;

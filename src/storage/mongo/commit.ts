@@ -11,7 +11,7 @@ import {
 import { FhirError } from '../../errors.js';
 import { refKey } from '../../fhir/resource.js';
 import { WriteConflict, type Receipt, type Write } from '../store.js';
-import { split } from './body.js';
+import { inPlace, split } from './body.js';
 import { concerns, isDuplicate, type Connection } from './connect.js';
 import { indexFields, type IndexFields } from './fields.js';
 import { judge, lock, locksOf, type Judged } from './judge.js';
@@ -87,8 +87,13 @@ function checkSize(limits: CommitLimits, writes: readonly Write[]): void {
   }
 }
 
-/** A document holds 16 MB; index fields of more than this would not fit beside a body in place. */
-const mostKeys = 3 * 1024 * 1024;
+/** Of a document's 16 MB, what index fields and a body in place may take together, and the fields alone. */
+const mostInDocument = 15 * 1024 * 1024;
+const mostFields = 12 * 1024 * 1024;
+
+/** More than the fields take in BSON, where each key of the array has its place as text. */
+const sizeOf = (fields: IndexFields): number =>
+  Buffer.byteLength(JSON.stringify(fields)) + 16 * (fields.k?.length ?? 0);
 
 async function prepare(layout: Layout, writes: readonly Write[]): Promise<Prepared[]> {
   const creations = writes.filter(write => write.expected === 0).length;
@@ -98,13 +103,19 @@ async function prepare(layout: Layout, writes: readonly Write[]): Promise<Prepar
     const fields = write.body === undefined ? {} : indexFields(write.rows);
     // Few rows of a small body are small.
     const large = write.rows.length > 5_000 || (write.body?.length ?? 0) > 1024 * 1024;
-    if (large && JSON.stringify(fields).length > mostKeys) {
+    const size = large ? sizeOf(fields) : 0;
+    if (size > mostFields) {
       throw new FhirError(
         'too-large',
         `${key} has more to be found by than the store can keep with one resource.`,
       );
     }
-    const { field, chunks } = split(key, write.expected + 1, write.body);
+    const { field, chunks } = split(
+      key,
+      write.expected + 1,
+      write.body,
+      Math.min(inPlace, mostInDocument - size),
+    );
     return { write, key, fields, body: field, chunks, created: write.expected === 0 ? next++ : undefined };
   });
 }

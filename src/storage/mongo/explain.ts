@@ -15,7 +15,7 @@ export async function explain(reach: Reach, plan: SearchPlan): Promise<Explanati
   const steps: ExplainedStep[] = [];
   for (const { command, returned, milliseconds: took } of heard)
     steps.push({
-      asked: JSON.stringify(command),
+      asked: shortened(JSON.stringify(command)),
       times: 1,
       returned,
       milliseconds: took,
@@ -23,6 +23,10 @@ export async function explain(reach: Reach, plan: SearchPlan): Promise<Explanati
     });
   return { found: versions.length, milliseconds, steps };
 }
+
+/** Lists of what a chain passes are long. */
+const mostAsked = 4_000;
+const shortened = (text: string): string => (text.length > mostAsked ? `${text.slice(0, mostAsked)}…` : text);
 
 async function toldOf(
   { layout }: Reach,
@@ -53,5 +57,17 @@ async function toldOf(
     }
   };
   walk(told, 0);
+  // DocumentDB tells its plan as lines of PostgreSQL's.
+  for (const lines of Object.values((told['queryPlanner'] ?? {}) as Document)) {
+    if (!Array.isArray(lines)) continue;
+    for (const line of lines as unknown[]) {
+      if (typeof line !== 'string') continue;
+      plan.push(line);
+      const index = /^\s*indexName: (\S+)/.exec(line)?.[1];
+      if (index !== undefined) indexes.add(index);
+      const loops = /^\s*innerScanLoops: (\d+)/.exec(line)?.[1];
+      if (loops !== undefined) examined = (examined ?? 0) + Number(loops);
+    }
+  }
   return { plan, indexes: [...indexes], ...(examined === undefined ? {} : { examined }) };
 }

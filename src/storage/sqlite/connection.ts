@@ -2,6 +2,7 @@
 // https://www.sqlite.org/wal.html, https://www.sqlite.org/mmap.html
 // Surprising: a large page cache makes commits slower (docs/decisions/0020-sqlite-layout.md), so the file is mapped instead.
 import Database from 'better-sqlite3';
+import { startClock, type Clock } from './clock.js';
 import { Dictionary } from './dictionary.js';
 import { statementsOf, type Statements } from './statements.js';
 
@@ -33,6 +34,8 @@ export interface Connection extends Statements {
   readonly db: Database.Database;
   readonly dictionary: Dictionary;
   readonly slots: Slots;
+  /** Ends statements that are within filters. */
+  readonly clock: Clock;
   readonly limits: Limits;
 }
 
@@ -57,7 +60,15 @@ export function connect(options: ConnectionOptions): Connection {
   db.pragma('temp_store = MEMORY');
 
   const slots: Slots = { holds: [], inset: [], tuple: [] };
-  db.function('holds', (slot, packed) => (slots.holds[slot as number]!(packed as Buffer) ? 1 : 0));
+  const clock = startClock();
+  db.function('holds', (slot, packed) => {
+    clock.check();
+    return slots.holds[slot as number]!(packed as Buffer) ? 1 : 0;
+  });
+  db.function('goes', () => {
+    clock.check();
+    return 1;
+  });
   db.function('inset', (slot, rid) => (slots.inset[slot as number]!(rid as number) ? 1 : 0));
   db.function('tuple', (slot, a, b, j) =>
     slots.tuple[slot as number]!(a as string, b as string | number, j as string) ? 1 : 0,
@@ -68,6 +79,7 @@ export function connect(options: ConnectionOptions): Connection {
     ...statements,
     db,
     slots,
+    clock,
     limits: { ...limits, ...options.limits },
     dictionary: new Dictionary(statements),
   };

@@ -25,7 +25,7 @@ export function* explain(connection: Connection, plan: SearchPlan): Steps<Explan
   const steps = [...noted].map(([asked, one]): ExplainedStep => ({
     asked,
     ...one,
-    indexes: indexesIn(one.plan),
+    indexes: indexesIn(asked, one.plan),
   }));
   return { found: Math.min(hits.length, plan.count), milliseconds, steps };
 }
@@ -76,11 +76,16 @@ function planOf(connection: Connection, sql: string, args: readonly Value[]): st
     });
 }
 
-function indexesIn(plan: readonly string[]): readonly string[] {
+function indexesIn(sql: string, plan: readonly string[]): readonly string[] {
+  const tables = new Map(
+    [...sql.matchAll(/(?:FROM|JOIN) (\w+)(?:\([^)]*\))? (\w+)/g)].map(([, table, alias]) => [alias, table]),
+  );
   const names = plan.flatMap(line => {
-    const [, table, key] =
+    const [, alias, key] =
       /(?:SEARCH|SCAN) (\S+).*?(PRIMARY KEY|VIRTUAL TABLE INDEX|INDEX \S+)/.exec(line) ?? [];
-    if (table === undefined || key === undefined || table === 'json_each') return [];
+    if (alias === undefined || key === undefined) return [];
+    const table = tables.get(alias) ?? alias;
+    if (table === 'json_each') return [];
     return key.startsWith('INDEX ') ? key.slice('INDEX '.length) : `${table} ${key.toLowerCase()}`;
   });
   return [...new Set(names)];

@@ -46,6 +46,9 @@ export function* filter(query: Query, kind: Kind, node: Node, r: string, cur: st
   }
 }
 
+/** A chain within a chain may be walked for very long: it looks at the clock. */
+const endable = ({ sql }: Fragment): string => (sql.includes('EXISTS (') ? `goes() AND ${sql}` : sql);
+
 function* linkFilter(
   query: Query,
   kind: Kind,
@@ -64,7 +67,7 @@ function* linkFilter(
     const inner = yield* filter(query, target, node.node, `${l}.v`, c);
     if (isNo(inner)) continue;
     ways.push({
-      sql: `EXISTS (SELECT 1 FROM rref ${l} CROSS JOIN cur ${c} ON ${c}.type = ? AND ${c}.r = ${l}.v WHERE ${l}.r = ${r} AND ${l}.p = ? AND ${l}.v > 0 AND ${inner.sql})`,
+      sql: `EXISTS (SELECT 1 FROM rref ${l} CROSS JOIN cur ${c} ON ${c}.type = ? AND ${c}.r = ${l}.v WHERE ${l}.r = ${r} AND ${l}.p = ? AND ${l}.v > 0 AND ${endable(inner)})`,
       args: [target.id, param.p, ...inner.args],
     });
   }
@@ -82,7 +85,7 @@ function* backlinkFilter(query: Query, node: Extract<Node, { op: 'backlink' }>, 
   if (isNo(inner)) return no;
   const joined = inner.cur ? ` CROSS JOIN cur ${c} ON ${c}.type = ? AND ${c}.r = ${l}.r` : '';
   return {
-    sql: `EXISTS (SELECT 1 FROM ref ${l}${joined} WHERE ${l}.p = ? AND ${l}.v = ${r} AND ${inner.sql})`,
+    sql: `EXISTS (SELECT 1 FROM ref ${l}${joined} WHERE ${l}.p = ? AND ${l}.v = ${r} AND ${endable(inner)})`,
     args: [...(inner.cur ? [source.id] : []), param.p, ...inner.args],
   };
 }

@@ -2,6 +2,7 @@
 // a connection of its own. Between steps its time is checked, for a running statement cannot be interrupted.
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { FhirError } from '../../errors.js';
+import { OutOfTime } from './clock.js';
 import { connect, type Connection, type ConnectionOptions } from './connection.js';
 import { tell, type Told } from './failure.js';
 import type { Steps } from './query.js';
@@ -53,23 +54,26 @@ function end(one: Running, message: FromReader): void {
   port.postMessage(message);
 }
 
+const tooLong = ({ budgetMs }: Running): FhirError =>
+  new FhirError(
+    'too-costly-search',
+    `The search took longer than ${budgetMs / 1000} seconds; narrow it with a further parameter.`,
+  );
+
 /** A step of every question. */
 function turn(): void {
   while (running.length < atATime && waiting.length > 0) start(waiting.shift()!);
   for (const one of [...running]) {
     try {
+      one.connection.clock.until = one.deadline;
       const step = one.steps.next();
       if (step.done) end(one, { id: one.id, result: step.value });
       else if (performance.now() > one.deadline) {
-        const why = new FhirError(
-          'too-costly-search',
-          `The search took longer than ${one.budgetMs / 1000} seconds; narrow it with a further parameter.`,
-        );
         one.steps.return(0);
-        end(one, { id: one.id, failed: tell(why) });
+        end(one, { id: one.id, failed: tell(tooLong(one)) });
       }
     } catch (error) {
-      end(one, { id: one.id, failed: tell(error) });
+      end(one, { id: one.id, failed: tell(error instanceof OutOfTime ? tooLong(one) : error) });
     }
   }
   if (running.length > 0 || waiting.length > 0) setImmediate(turn);

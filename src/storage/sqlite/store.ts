@@ -9,10 +9,12 @@ import type { SearchPlan } from '../../search/plan.js';
 import type { Change, Explanation, HistoryScope, Page, Receipt, Store, Version, Write } from '../store.js';
 import { check } from './check.js';
 import { connect, type Connection, type ConnectionOptions, type Limits } from './connection.js';
+import { OutOfTime } from './clock.js';
 import { failure } from './failure.js';
 import { indexSome } from './index-some.js';
 import { logAfter, methodOf } from './history.js';
 import { lock } from './lock.js';
+import type { Steps } from './query.js';
 import { answer, type Answered, type Question } from './reader.js';
 import { deletion, readVersion, refOf, toVersion, type Stored } from './record.js';
 import { Thread } from './thread.js';
@@ -29,6 +31,8 @@ export interface SqliteOptions {
   readonly limits?: Partial<Limits>;
 }
 
+/** A single statement that takes longer here, in milliseconds, ends and starts again in the readers' thread. */
+const mostPatience = 25;
 const scanPage = 200;
 const changesPage = 500;
 /** After so many resources written the WAL is moved into the file; when it lags behind by so many pages, the writer waits for it. */
@@ -138,14 +142,15 @@ function store({
   async function ask<T extends Answered>(question: Question): Promise<T> {
     const quick = await direct(() => {
       const started = performance.now();
+      connection.clock.until = started + mostPatience;
       const steps = answer(connection, question);
-      for (;;) {
-        const step = steps.next();
-        if (step.done) return { result: step.value };
-        if (performance.now() - started >= connection.limits.patienceMs) {
-          steps.return(0);
-          return undefined;
-        }
+      try {
+        return stepped(steps, started);
+      } catch (error) {
+        if (error instanceof OutOfTime) return undefined;
+        throw error;
+      } finally {
+        connection.clock.until = Infinity;
       }
     });
     return (
@@ -153,6 +158,18 @@ function store({
         ? quick.result
         : await readers().ask({ what: 'ask', question, budgetMs: searchBudgetMs })
     ) as T;
+  }
+
+  /** The answer, where it comes within the patience there is. */
+  function stepped(steps: Steps<Answered>, started: number): { readonly result: Answered } | undefined {
+    for (;;) {
+      const step = steps.next();
+      if (step.done) return { result: step.value };
+      if (performance.now() - started >= connection.limits.patienceMs) {
+        steps.return(0);
+        return undefined;
+      }
+    }
   }
 
   /** Resources in order of creation, a page at a time. */

@@ -2,7 +2,9 @@
 import { expect } from 'vitest';
 import { all, none, not, or, and, type Node } from '../../../src/search/plan.js';
 import {
+  contains,
   date,
+  desc,
   eq,
   found,
   ids,
@@ -13,6 +15,7 @@ import {
   range,
   reference,
   string,
+  text,
   tick,
   token,
   uri,
@@ -21,6 +24,37 @@ import {
 } from './suite.js';
 
 export function searchPromises(promise: Promises): void {
+  promise('explains a search by what it asks the database, and finds as many', async world => {
+    const [a, b, o] = [world.ref(), world.ref(), world.ref('Observation')];
+    await world.commit(
+      world.write(a, [token('t', 'x'), string('s', 'One'), text('_content', 'some words')]),
+      world.write(b, [token('t', 'x'), date('d', 5)]),
+      world.write(o, [reference('subject', a)]),
+    );
+    const nodes: Node[] = [
+      all,
+      leaf('token', 't', eq('code', 'x')),
+      and(leaf('token', 't', eq('code', 'x')), not(leaf('date', 'd', range('lo', { ge: 1 })))),
+      leaf('words', '_content', contains('text', ' some words ')),
+      { op: 'backlink', type: 'Observation', param: 'subject', node: all },
+    ];
+    for (const node of nodes) {
+      for (const sort of [[], [desc('d', 'date')]]) {
+        const plan = world.plan(node, { sort });
+        const { found: many, milliseconds, steps } = await world.store.explain(plan);
+        expect(many).toBe((await world.store.search(plan)).versions.length);
+        expect(milliseconds).toBeGreaterThanOrEqual(0);
+        expect(steps.length).toBeGreaterThan(0);
+        for (const step of steps) {
+          expect(step.asked).not.toBe('');
+          expect(step.times).toBeGreaterThan(0);
+          expect(step.examined ?? 0).toBeGreaterThanOrEqual(0);
+        }
+      }
+    }
+    expect((await world.store.explain(world.plan(leaf('token', 'never', eq('code', 'x'))))).found).toBe(0);
+  });
+
   promise('knows whether there is a row at all', async world => {
     const [a, b] = [world.ref(), world.ref()];
     await world.put(a, [

@@ -68,6 +68,28 @@ describe.skipIf(unavailable)(title('MongoDB sizes'), () => {
     expect(await store.count({ types: ['Group'], where, sort: [], count: 0, total: 'none' })).toBe(1);
   });
 
+  test('a search whose time is over is refused as too costly, and others go on', async () => {
+    const wide = await facility.open({ limits: { writes: 20_000 }, searchBudgetMs: 5 });
+    const text: Row = { kind: 'string', param: 'name', value: 'some text', exact: 'some text' };
+    await wide.commit(Array.from({ length: 3_000 }, (_, i) => write(`Basic/t${i}`, { rows: [text] })));
+    const where = {
+      op: 'row',
+      kind: 'string',
+      param: 'name',
+      where: [{ column: 'value', is: 'contains', value: 'e t' }],
+    } as const;
+    const plan = { types: ['Basic'], where, sort: [], count: 1, total: 'accurate' } as const;
+    const searches = Array.from({ length: 20 }, () => wide.search(plan));
+    const read = await wide.read({ type: 'Basic', id: 't5' });
+    expect(read?.version).toBe(1);
+    const ends = await Promise.allSettled(searches);
+    const refused = ends.filter(end => end.status === 'rejected');
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { reason } of refused)
+      expect(reason).toMatchObject({ code: 'too-costly-search', status: 400 });
+    expect(await store.count({ ...plan, total: 'none' })).toBe(3_000);
+  });
+
   test('a chain over too many resources is refused, not cut short', async () => {
     const wide = await facility.open({ limits: { writes: 20_000 } });
     for (let from = 0; from < 10_002; from += 5_001) {

@@ -7,19 +7,22 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FhirError } from '../../../src/errors.js';
-import { all, not } from '../../../src/search/plan.js';
+import { all, and, not, type Node } from '../../../src/search/plan.js';
 import { openSqliteStore, type SqliteOptions } from '../../../src/storage/sqlite/store.js';
 import type { Store } from '../../../src/storage/store.js';
 import {
   composite,
   contains,
   date,
+  eq,
   leaf,
   name,
   number,
+  range,
   reference,
   rowsOf,
   string,
+  text,
   token,
   uri,
   World,
@@ -143,6 +146,12 @@ describe('check', () => {
     ],
     ['a change that is not in the log', 'DELETE FROM log WHERE rid = 1 AND ver = 3', /not in the change log/],
     ['a log row of nothing', 'UPDATE log SET rid = 999 WHERE seq = 1', /names what is not there/],
+    ['words that are missing', 'DELETE FROM words WHERE rowid = 1', /has other words in the full-text index/],
+    [
+      'words too many',
+      "INSERT INTO words (rowid, tokens) VALUES (2, '1_more')",
+      /has words in the full-text index/,
+    ],
     ['a wrong count', 'UPDATE kind SET n = n + 1', /A wrong count/],
     ['a claim of nobody', 'UPDATE claim SET r = 999', /A claim whose owner is not current/],
     [
@@ -157,6 +166,7 @@ describe('check', () => {
     const rows = [
       token('t', 'gone'),
       string('s', 'S'),
+      text('_content', 'some words'),
       date('date', 5),
       date('d', 5),
       number('n', 5),
@@ -187,6 +197,54 @@ describe('check', () => {
 });
 
 describe('long searches', () => {
+  test('leave reads, writes and short searches running, and end within a statement too', async () => {
+    const store = await open({ searchBudgetMs: 1_000 });
+    const world = new World(store);
+    const people = Array.from({ length: 40 }, () => world.ref());
+    const about = people.map(one => reference('subject', one));
+    await world.commit(
+      ...people.map(one => world.write(one)),
+      ...Array.from({ length: 400 }, () =>
+        world.write(world.ref('Observation'), [...about, string('s', 'S')]),
+      ),
+    );
+    // For every person all observations, for each of these all persons, for each of them all observations again.
+    const back = (node: Node): Node => ({ op: 'backlink', type: 'Observation', param: 'subject', node });
+    const heavy = not(
+      back({
+        op: 'link',
+        param: 'subject',
+        types: ['Patient'],
+        node: back(leaf('string', 's', contains('value', 'x'))),
+      }),
+    );
+    let pending = 3;
+    const searches = Array.from({ length: pending }, () =>
+      failureOf(store.count({ types: ['Patient'], where: heavy, sort: [], count: 0, total: 'none' })).finally(
+        () => pending--,
+      ),
+    );
+    for (const one of people) expect(await store.read(one)).toBeDefined();
+    await world.put(people[0]!, [string('s', 'Other')]);
+    expect(await world.find(leaf('string', 's', eq('value', 'other')))).toEqual([people[0]!.id]);
+    expect(pending).toBe(3);
+    for (const refused of await Promise.all(searches))
+      expect(refused).toMatchObject({ code: 'too-costly-search', status: 400 });
+    expect(await store.count({ types: ['Patient'], where: all, sort: [], count: 0, total: 'none' })).toBe(40);
+  });
+
+  test('of more conditions than a statement may have are refused as too costly', async () => {
+    const store = await open();
+    const world = new World(store);
+    await world.put(world.ref(), [number('n', 5), string('s', 'S')]);
+    const deep = (levels: number): Node =>
+      levels === 0
+        ? leaf('string', 's', contains('value', 's'))
+        : not({ op: 'and', nodes: [leaf('number', 'n', range('lo', { ge: levels })), deep(levels - 1)] });
+    const refused = await failureOf(store.count(world.plan(deep(600))));
+    expect(refused).toMatchObject({ code: 'too-costly-search', status: 400 });
+  });
+
   test('end with too-costly-search when their time is over, and others go on', async () => {
     const store = await open({
       searchBudgetMs: 0,
