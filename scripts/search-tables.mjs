@@ -10,6 +10,7 @@ const { mostComparisons } = await dist('filter.js');
 const { mostWords } = await dist('full-text.js');
 const { defaultMax, mostRounds } = await dist('include.js');
 const { maxCodes } = await dist('types/coded.js');
+const { queries } = await import(new URL('../dist/clinic/queries.js', import.meta.url));
 const { resourceTypes } = await import(new URL('../dist/fhir/definitions.js', import.meta.url));
 
 const code = text => `\`${String(text).replaceAll('|', '\\|')}\``;
@@ -22,7 +23,15 @@ function refusal(query) {
     .join('?')
     .split('&')
     .map(pair => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]);
-  const settings = { bases: [], handling: 'strict', zone: 'UTC', defaultCount: 10, maxCount: 100, now: 0 };
+  const settings = {
+    bases: [],
+    handling: 'strict',
+    zone: 'UTC',
+    defaultCount: 10,
+    maxCount: 100,
+    now: 0,
+    queries,
+  };
   try {
     parseSearch({ types: type === '' ? [] : [type], params, ...settings });
     return undefined;
@@ -109,6 +118,11 @@ const criteria = [
   ['_filter', 'Patient?_filter=active eq true', 'its grammar is above'],
   ['_text', 'Patient?_text=x', 'words of the narrative'],
   ['_content', 'Patient?_content=x', 'words of the resource'],
+  [
+    '_query',
+    'Patient?_query=find&words=x',
+    `a named query: ${queries.map(one => code(`${one.type}?_query=${one.name}`)).join(', ')}`,
+  ],
 ];
 
 const meanings = {
@@ -122,6 +136,7 @@ const meanings = {
   _contained: 'whether to search contained resources',
   _containedType: 'what to answer of them',
   _type: 'types of a search of the system',
+  _explain: 'how it is answered',
 };
 
 function resultTable() {
@@ -136,6 +151,7 @@ function resultTable() {
 function acceptedFrom(name, said) {
   if (said === undefined) return 'names of elements';
   if (said.includes(`"${name}"`) && name !== '_sort') return 'nothing: refused';
+  if (name.startsWith('_contained')) return name === '_contained' ? 'false' : 'nothing: refused';
   const list = /(?:accepted here: |expected )(.*)\.$/.exec(said)?.[1];
   return list?.replace(/ to 100$/, " to the server's maximum") ?? 'names that the types searched know';
 }

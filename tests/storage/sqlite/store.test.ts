@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FhirError } from '../../../src/errors.js';
-import { all, and, not, type Node } from '../../../src/search/plan.js';
+import { all, not, type Node } from '../../../src/search/plan.js';
 import { openSqliteStore, type SqliteOptions } from '../../../src/storage/sqlite/store.js';
 import type { Store } from '../../../src/storage/store.js';
 import {
