@@ -97,12 +97,17 @@ function gather(object: JsonObject, of: ReadonlyMap<string, Take>, into: Gatheri
 
 function add(to: Set<string>, text: string, into: Gathering): void {
   if (text === '' || into.left <= 0 || to.has(text)) return;
-  to.add(text.length <= into.left ? text : text.slice(0, into.left).replace(/\S*$/, '').trim());
+  const kept = text.length <= into.left ? text : text.slice(0, Math.max(0, text.lastIndexOf(' ', into.left)));
+  if (kept !== '') to.add(kept);
   into.left -= text.length;
 }
 
-const inline =
-  /<\/?(?:a|abbr|acronym|b|bdo|big|cite|code|dfn|em|font|i|kbd|q|s|samp|small|span|strike|strong|sub|sup|tt|u|var)\b[^>]*>/gi;
+/** Elements within a line do not end a word. */
+const inline = new Set(
+  'a abbr acronym b bdo big cite code dfn em font i kbd q s samp small span strike strong sub sup tt u var'.split(
+    ' ',
+  ),
+);
 const named: Readonly<Record<string, string>> = {
   amp: '&',
   lt: '<',
@@ -112,14 +117,56 @@ const named: Readonly<Record<string, string>> = {
   nbsp: ' ',
 };
 
-const textsOf = (xhtml: string): string[] =>
-  xhtml
-    .replace(/<!--[\s\S]*?-->/g, '')
-    .replace(/<img\b[^>]*?\balt\s*=\s*(?:"([^"]*)"|'([^']*)')[^>]*>/gi, '<p>$1$2<p>')
-    .replace(inline, '')
-    .split(/<[^>]*>/)
-    .map(text => text.replace(/&(#x?[0-9a-f]+|[a-z]+);/gi, entity))
-    .filter(text => /\S/.test(text));
+/** Read once from left to right, whatever it is: clients send it. */
+function textsOf(xhtml: string): readonly string[] {
+  const texts: string[] = [];
+  let text = '';
+  const end = (): void => {
+    if (/\S/.test(text)) texts.push(text.replace(/&(#x?[0-9a-f]{1,8}|[a-z]{1,10});/gi, entity));
+    text = '';
+  };
+  let wellFormed = true;
+  for (let at = 0; at < xhtml.length;) {
+    const open = xhtml.indexOf('<', at);
+    text += xhtml.slice(at, open < 0 ? xhtml.length : open);
+    if (open < 0) break;
+    if (xhtml.startsWith('<!--', open)) {
+      const close = xhtml.indexOf('-->', open);
+      if (close < 0) break;
+      at = close + '-->'.length;
+      continue;
+    }
+    let close = wellFormed ? tagEnd(xhtml, open) : -1;
+    if (close < 0) {
+      wellFormed = false;
+      close = xhtml.indexOf('>', open);
+      if (close < 0) break;
+    }
+    const tag = xhtml.slice(open + 1, close);
+    const name = /^\/?(\w+)/.exec(tag)?.[1]?.toLowerCase() ?? '';
+    if (!inline.has(name)) end();
+    if (name === 'img') {
+      const [, double, single] = /\salt\s*=\s*(?:"([^"]*)"|'([^']*)')/.exec(tag) ?? [];
+      text = double ?? single ?? '';
+      end();
+    }
+    at = close + 1;
+  }
+  end();
+  return texts;
+}
+
+/** Where the tag's `>` is, outside of quotes; -1 where there is none. */
+function tagEnd(xhtml: string, open: number): number {
+  for (let at = open + 1; at < xhtml.length; at++) {
+    const letter = xhtml[at];
+    if (letter === '>') return at;
+    if (letter !== '"' && letter !== "'") continue;
+    at = xhtml.indexOf(letter, at + 1);
+    if (at < 0) return -1;
+  }
+  return -1;
+}
 
 const entity = (_whole: string, name: string): string => {
   if (!name.startsWith('#')) return named[name] ?? ' ';
