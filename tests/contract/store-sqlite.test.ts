@@ -19,5 +19,5 @@ const prepare =
 storeContract('SQLite', prepare());
 storeContract(
   'SQLite, small limits',
-  prepare({ limits: { few: 1, many: 3, chain: 2, window: 2, stepMs: 0, patienceMs: 0 } }),
+  prepare({ limits: { few: 1, many: 3, probe: 2, chain: 2, window: 2, stepMs: 0, patienceMs: 0 } }),
 );

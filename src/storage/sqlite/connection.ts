@@ -4,6 +4,7 @@
 import Database from 'better-sqlite3';
 import { startClock, type Clock } from './clock.js';
 import { Dictionary } from './dictionary.js';
+import type { Sets } from './bits.js';
 import { statementsOf, type Statements } from './statements.js';
 
 /** Predicates that a statement calls by their place: over packed values, a resource number, a composite's columns. */
@@ -19,6 +20,8 @@ export interface Limits {
   readonly few: number;
   /** More than so many are not collected; an index is read in order instead. */
   readonly many: number;
+  /** So many rows of an index are read in order before the candidates are counted. */
+  readonly probe: number;
   /** At most so many resources carry a chain on. */
   readonly chain: number;
   /** How many rows a first step reads. */
@@ -28,7 +31,15 @@ export interface Limits {
   /** How long a question may take on the main thread before it goes to the readers', in milliseconds. */
   readonly patienceMs: number;
 }
-export const limits: Limits = { few: 300, many: 20_000, chain: 2000, window: 64, stepMs: 8, patienceMs: 4 };
+export const limits: Limits = {
+  few: 300,
+  many: 20_000,
+  probe: 2000,
+  chain: 2000,
+  window: 64,
+  stepMs: 8,
+  patienceMs: 4,
+};
 
 export interface Connection extends Statements {
   readonly db: Database.Database;
@@ -37,6 +48,8 @@ export interface Connection extends Statements {
   /** Ends statements that are within filters. */
   readonly clock: Clock;
   readonly limits: Limits;
+  /** Where sets of resources are kept; absent where what needs them is left to others. */
+  readonly sets?: Sets;
 }
 
 export interface ConnectionOptions {
@@ -44,6 +57,8 @@ export interface ConnectionOptions {
   readonly write?: boolean;
   readonly durability?: 'full' | 'normal';
   readonly limits?: Partial<Limits>;
+  /** Keeps sets of resources from search to search. */
+  readonly keepsSets?: boolean;
 }
 
 export function connect(options: ConnectionOptions): Connection {
@@ -82,5 +97,6 @@ export function connect(options: ConnectionOptions): Connection {
     clock,
     limits: { ...limits, ...options.limits },
     dictionary: new Dictionary(statements),
+    ...(options.keepsSets ? { sets: new Map() } : {}),
   };
 }

@@ -1,7 +1,7 @@
 // Compiles a node of the plan to an SQL expression over one candidate: its number `r`, its row of `cur` under an alias.
 // Surprising: a leaf whose posting cannot be asked by resource reads the packed values, and where these do not hold it
-// either, its resources are gathered in a set first (gather.ts).
-import type { Leaf, Node } from '../../search/plan.js';
+// either, its resources are gathered in a set first (kept.ts).
+import type { Condition, Leaf, Node } from '../../search/plan.js';
 import {
   holdsText,
   numberCondition,
@@ -14,7 +14,7 @@ import {
 import type { Connection } from './connection.js';
 import type { Kind, Param } from './dictionary.js';
 import { allOf, anyOf, inList, isNo, isYes, no, yes, type Fragment } from './fragment.js';
-import { gather } from './gather.js';
+import { keptSet } from './kept.js';
 import { present, someRow } from './pack.js';
 import type { Query, Steps } from './query.js';
 import { rowTest } from './row-test.js';
@@ -100,11 +100,21 @@ function* leafFilter(query: Query, kind: Kind, leaf: Leaf, r: string, cur: strin
     return query.holds(packed => present(packed, param.p), cur);
   const probed = probe(connection, param, withFolded(leaf), r, cur);
   if (probed !== undefined) return probed;
-  if (param.packed && !leaf.where.some(one => one.column === 'exact')) {
+  if (isPacked(param, leaf)) {
     const test = rowTest(connection, leaf);
     return query.holds(packed => someRow(packed, param.p, param.kind, test), cur);
   }
-  return query.inset(yield* gather(query, param, leaf), r);
+  if (connection.sets === undefined) yield 'long';
+  return query.inset(yield* keptSet(query, kind, leaf), r);
+}
+
+const isPacked = (param: Param, leaf: Leaf): boolean =>
+  param.packed && !leaf.where.some(one => one.column === 'exact');
+
+/** Whether a leaf can be judged of one resource without reading the others' postings. */
+export function isAskedByResource({ dictionary }: Connection, kind: Kind, leaf: Leaf): boolean {
+  const param = dictionary.param(kind.id, leaf.param, leaf.kind);
+  return param === undefined || leaf.where.length === 0 || leaf.kind === 'reference' || isPacked(param, leaf) || namedIn(withFolded(leaf)) !== undefined; // prettier-ignore
 }
 
 /** Rows nobody writes: docs/index-rows.md. */
@@ -134,6 +144,13 @@ function builtIn(kind: Kind, leaf: Leaf, r: string, cur: string): Fragment {
     : { sql: `EXISTS (SELECT 1 FROM res i WHERE i.rid = ${r} AND ${on.sql})`, args: on.args };
 }
 
+/** The condition that names the values of a text. */
+function namedIn(leaf: Leaf): Condition | undefined {
+  if (leaf.kind !== 'token' && leaf.kind !== 'string' && leaf.kind !== 'uri') return undefined;
+  const first = leaf.kind === 'token' ? 'code' : 'value';
+  return leaf.where.find(one => one.column === first && valuesOf(one) !== undefined);
+}
+
 /** Asks the posting by value and resource, where its key allows it. */
 function probe(
   connection: Connection,
@@ -142,11 +159,9 @@ function probe(
   r: string,
   cur: string,
 ): Fragment | undefined {
-  const first = leaf.kind === 'token' ? 'code' : leaf.kind === 'reference' ? 'target' : 'value';
-  const named = leaf.where.find(one => one.column === first && valuesOf(one) !== undefined);
   if (leaf.kind === 'reference') return referenceProbe(connection, param, leaf, r, cur);
-  if (named === undefined || (leaf.kind !== 'token' && leaf.kind !== 'string' && leaf.kind !== 'uri'))
-    return undefined;
+  const named = namedIn(leaf);
+  if (named === undefined) return undefined;
   const table = leaf.kind === 'token' ? 'tok' : 'str';
   const on = allOf([
     inList('t.v', valuesOf(named)!),

@@ -1,6 +1,7 @@
 // Resources in order of creation, window by window: all of a type, or those of one token value. What has no sort keys
 // is found and counted this way.
 import type { Kind } from './dictionary.js';
+import { Bits } from './bits.js';
 import { allOf, isNo, type Fragment } from './fragment.js';
 import type { Hit } from './hit.js';
 import type { Driver } from './driver.js';
@@ -16,7 +17,7 @@ interface Source {
 }
 
 function* sourceOf(
-  wanted: Pick<Wanted, 'query' | 'kind' | 'nodes' | 'drivers'>,
+  wanted: Pick<Wanted, 'query' | 'kind' | 'nodes' | 'drivers' | 'also'>,
   driver: Driver | undefined,
 ): Steps<Source> {
   const { query, kind } = wanted;
@@ -39,11 +40,27 @@ const allOfKind =
     args: [kind.id, after, size],
   });
 
-/** The first results after a place; undefined where more rows would have to be read than allowed. */
-export function* inCreation(wanted: Wanted, driver: Driver | undefined): Steps<Hit[] | undefined> {
-  const { query, limit } = wanted;
+/** The resources of a set, which leave nothing but `wanted.also` to be judged. */
+function* membersOf(wanted: Wanted, set: Bits): Steps<Source> {
+  const c = wanted.query.alias('c');
+  const on = yield* remaining({ ...wanted, nodes: [] }, undefined, c);
+  const rows = (after: number, size: number): Fragment => ({
+    sql: 'SELECT value AS r FROM json_each(?) LIMIT ?',
+    args: [JSON.stringify(set.following(after, size)), size],
+  });
+  return { rows, on, joined: on.cur ? withCur(wanted.kind, c) : '' };
+}
+
+/**
+ * The first results after a place, of all resources, those of a token, or those of a set; undefined where more rows would
+ * have to be read than allowed.
+ */
+export function* inCreation(wanted: Wanted, of: Driver | Bits | undefined): Steps<Hit[] | undefined> {
+  const { query, limit, after } = wanted;
+  if (of instanceof Bits && wanted.also === undefined)
+    return of.following(after?.r ?? 0, limit).map(r => ({ r, keys: [] }));
   const { connection } = query;
-  const { rows, on, joined } = yield* sourceOf(wanted, driver);
+  const { rows, on, joined } = yield* of instanceof Bits ? membersOf(wanted, of) : sourceOf(wanted, of);
   if (isNo(on)) return [];
   const window = new Window(connection, Math.max(connection.limits.window, 2 * limit));
   const hits: Hit[] = [];

@@ -8,15 +8,19 @@ import type { Steps } from './query.js';
 import { remaining, withCur, type Wanted } from './start.js';
 import { Window } from './window.js';
 
+export type Among = (key: KeyValue, limit: number, after: Hit | undefined) => Steps<Hit[]>;
+
 /**
  * The results that the order has; those without a value are missing where it is `partial`. Undefined where more rows
  * would have to be read than `wanted.rows`.
  * @param rows how many rows it has, where that is known: then they are read at once
+ * @param among the results with one value of the first key, by the others: asked where there are many
  */
 export function* inOrder(
   wanted: Wanted,
   order: Order,
-  driver: Driver | undefined,
+  among: Among,
+  driver?: Driver,
   rows?: number,
 ): Steps<Hit[] | undefined> {
   const { query, kind, sort, limit, after } = wanted;
@@ -61,6 +65,9 @@ export function* inOrder(
     return end && { r: end[0], keys: [keyOf(end[1])] };
   };
 
+  const { few } = connection.limits;
+  const isMany = ({ sql, args }: Fragment): boolean =>
+    connection.one<number>(`SELECT count(*) FROM (${sql})`, ...args)! > few;
   let read = 0;
   const tooMany = (): boolean => read > (wanted.rows ?? Infinity);
 
@@ -74,6 +81,14 @@ export function* inOrder(
   };
   /** All resources with one key, in order of creation; with further keys all are seen before the first is given. */
   function* ties(key: Value, from: number): Steps<void> {
+    const value = keyOf(key);
+    if (further.length > 0 && isMany(order.ties(key, 0, few + 1))) {
+      read += few;
+      const place = after?.keys[0] === value ? { r: after.r, keys: after.keys.slice(1) } : undefined;
+      const found = yield* among(value, limit - hits.length, place);
+      add(found.map(({ r, keys }) => ({ r, keys: [value, ...keys] })));
+      return;
+    }
     const some: Hit[] = [];
     for (let place = from; ;) {
       const { size } = window;

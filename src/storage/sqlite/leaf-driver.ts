@@ -16,7 +16,7 @@ import { isBuiltIn } from './filter.js';
 import { allOf, isNo, isYes } from './fragment.js';
 import type { Query } from './query.js';
 import { dateDriver, numberDriver } from './ranges.js';
-import { compositeRange, tupleTest } from './row-test.js';
+import { compositeRange, tupleGuess, tupleTest } from './row-test.js';
 import { wordsDriver } from './words.js';
 
 /** Undefined where a leaf bounds no range. `others` are the conjuncts beside it. */
@@ -63,7 +63,7 @@ export function leafDriver(
       const range = compositeRange(leaf);
       if (isYes(range)) return undefined;
       if (isNo(range)) return none;
-      const test = query.tuple(tupleTest(connection, leaf));
+      const test = allOf([tupleGuess(leaf), query.tuple(tupleTest(connection, leaf))]);
       const read = { sql: `SELECT r FROM cmp WHERE p = ? AND ${range.sql}`, args: [param.p, ...range.args] };
       return {
         rows: { sql: `${read.sql} AND ${test.sql}`, args: [...read.args, ...test.args] },

@@ -31,6 +31,8 @@ export function maintain(connection: Connection, writer: Writer, task: Task): un
   if (task.task === 'checkpoint') return connection.db.pragma('wal_checkpoint(RESTART)');
   connection.db.exec('BEGIN IMMEDIATE');
   const result = within(connection, task);
+  // These change rows without a line in the log, by which readers keep their sets up to date.
+  connection.run("INSERT INTO meta (k, v) VALUES ('epoch', 1) ON CONFLICT DO UPDATE SET v = v + 1");
   connection.db.exec('COMMIT');
   if (task.task === 'expunge' || task.task === 'clearIndex') writer.recall();
   return result;

@@ -3,9 +3,11 @@
 // SQLite would sort a whole block of ties (a million resources with the same status) before it gave the first.
 import type { SortKey } from '../../search/plan.js';
 import type { Value } from './statements.js';
-import type { Dictionary, Kind } from './dictionary.js';
+import type { Kind } from './dictionary.js';
 import type { Fragment } from './fragment.js';
-import { noDate } from './postings.js';
+import type { Connection } from './connection.js';
+import { classesOf } from './ranges.js';
+import { noDate, pointClass, widthOf } from './postings.js';
 
 /** A key's value; null for a resource that has none, which comes last. */
 export type KeyValue = string | number | null;
@@ -28,6 +30,8 @@ interface Source {
   readonly args: readonly Value[];
   /** What to add to the table's key for the order's. */
   readonly plus?: number;
+  /** The key is `hi`, which the table has not in order: its rows are in order by `lo`, no further apart than this. */
+  readonly width?: number;
 }
 
 /** Merges sources that are each in order of their key. */
@@ -61,18 +65,42 @@ function merged(
         };
   const shifted = (key: Value, source: Source): Value =>
     typeof key === 'number' ? key - (source.plus ?? 0) : key;
+  /** The greatest `hi` below the key: none of them is among rows with `lo` a width less than the least of so many. */
+  const highest = (
+    { table, on, args, width = 0 }: Source,
+    key: Value | undefined,
+    size: number,
+  ): Fragment => {
+    const below = key === undefined ? '' : ' AND lo < ? AND hi < ?';
+    const bounds = key === undefined ? [] : [key, key];
+    return {
+      sql: `SELECT r, hi AS key FROM ${table} WHERE ${on}${below} AND lo >= (SELECT min(lo) - ? FROM (SELECT lo FROM ${table} WHERE ${on}${below} ORDER BY lo DESC LIMIT ?)) ORDER BY hi DESC, r DESC LIMIT ?`,
+      args: [...args, ...bounds, width, ...args, ...bounds, size, size],
+    };
+  };
+  const highestTies = (
+    { table, on, args, width = 0 }: Source,
+    key: number,
+    after: number,
+    size: number,
+  ): Fragment => ({
+    sql: `SELECT r, hi AS key FROM ${table} WHERE ${on} AND lo BETWEEN ? AND ? AND hi = ? AND r > ? ORDER BY r LIMIT ?`,
+    args: [...args, key - width, key, key, after, size],
+  });
   return {
     ...rest,
     beyond: (key, size) =>
       all(
         sources.map(one =>
-          select(
-            one,
-            key === undefined ? '' : ` AND ${one.key} ${sign} ?`,
-            key === undefined ? [] : [shifted(key, one)],
-            `${one.key} ${direction}, ${rid} ${direction}`,
-            size,
-          ),
+          one.width !== undefined
+            ? highest(one, key, size)
+            : select(
+                one,
+                key === undefined ? '' : ` AND ${one.key} ${sign} ?`,
+                key === undefined ? [] : [shifted(key, one)],
+                `${one.key} ${direction}, ${rid} ${direction}`,
+                size,
+              ),
         ),
         `key ${direction}, r ${direction}`,
         size,
@@ -80,7 +108,9 @@ function merged(
     ties: (key, after, size) =>
       all(
         sources.map(one =>
-          select(one, ` AND ${one.key} = ? AND ${rid} > ?`, [shifted(key, one), after], rid, size),
+          one.width !== undefined
+            ? highestTies(one, key as number, after, size)
+            : select(one, ` AND ${one.key} = ? AND ${rid} > ?`, [shifted(key, one), after], rid, size),
         ),
         'r',
         size,
@@ -88,8 +118,8 @@ function merged(
   };
 }
 
-/** The order of a sort key over a type; undefined where no resource has a value, 'gather' where no index has it. */
-export function orderOf(dictionary: Dictionary, kind: Kind, sort: SortKey): Order | undefined | 'gather' {
+/** The order of a sort key over a type; undefined where no resource has a value. */
+export function orderOf(connection: Connection, kind: Kind, sort: SortKey): Order | undefined {
   const { descending } = sort;
   const whole = { partial: false };
   if (sort.param === '_lastUpdated')
@@ -105,7 +135,7 @@ export function orderOf(dictionary: Dictionary, kind: Kind, sort: SortKey): Orde
       whole,
       'rid',
     );
-  const param = dictionary.param(kind.id, sort.param, sort.kind);
+  const param = connection.dictionary.param(kind.id, sort.param, sort.kind);
   if (param === undefined) return undefined;
   const partial = { partial: true };
   const bit = descending ? 2 : 1;
@@ -141,8 +171,17 @@ export function orderOf(dictionary: Dictionary, kind: Kind, sort: SortKey): Orde
         partial,
       );
     }
-    case 'number':
-      return 'gather';
+    case 'number': {
+      const source = (k: number): Source => ({
+        table: 'num',
+        key: 'lo',
+        on: `p = ? AND k = ${k} AND e & ${bit} = 0`,
+        args: [p],
+        ...(descending && k !== pointClass ? { width: widthOf(k) } : {}),
+      });
+      const classes = classesOf(connection, param);
+      return classes.length === 0 ? undefined : merged(classes.map(source), descending, partial);
+    }
   }
 }
 

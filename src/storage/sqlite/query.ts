@@ -1,9 +1,13 @@
 // What belongs to one search on one connection: the predicates its statements call, and names for aliases.
+import type { Bits } from './bits.js';
 import type { Connection } from './connection.js';
 import type { Fragment } from './fragment.js';
 
-/** Work in steps; between two of them others may run and the time is checked. */
-export type Steps<T> = Generator<void, T, void>;
+/**
+ * Work in steps; between two of them others may run and the time is checked. 'long': what follows is better done where
+ * sets are kept, by a connection with `sets`.
+ */
+export type Steps<T> = Generator<'long' | undefined, T, void>;
 
 /** A query on one connection: the predicates its statements call, and names for aliases. */
 export class Query {
@@ -26,22 +30,5 @@ export class Query {
   tuple(test: (a: string, b: string | number, j: string) => boolean): Fragment {
     const slot = this.connection.slots.tuple.push(test) - 1;
     return { sql: 'tuple(?, a, b, j)', args: [slot] };
-  }
-}
-
-/** A set of resource numbers, a bit each. */
-export class Bits {
-  private words = new Uint32Array(1024);
-  add(rid: number): void {
-    const word = rid >>> 5;
-    if (word >= this.words.length) {
-      const more = new Uint32Array(Math.max(this.words.length * 2, word + 1));
-      more.set(this.words);
-      this.words = more;
-    }
-    this.words[word] = this.words[word]! | (1 << (rid & 31));
-  }
-  has(rid: number): boolean {
-    return ((this.words[rid >>> 5] ?? 0) & (1 << (rid & 31))) !== 0;
   }
 }

@@ -13,7 +13,7 @@ interface Bounds {
   hiMin: number;
   hiMax: number;
 }
-function boundsOf(leaves: readonly Leaf[]): Bounds {
+export function boundsOf(leaves: readonly Leaf[]): Bounds {
   const bounds: Bounds = { loMin: -Infinity, loMax: Infinity, hiMin: -Infinity, hiMax: Infinity };
   for (const condition of leaves.flatMap(leaf => leaf.where)) {
     if (condition.is !== 'range' || (condition.column !== 'lo' && condition.column !== 'hi')) continue;
@@ -76,15 +76,23 @@ export function dateDriver(param: Param, leaf: Leaf, others: readonly Node[]): D
   return { rows, read: rows, exact: false };
 }
 
+/** The classes of width that a parameter's numbers have. */
+export function classesOf(connection: Connection, param: Param): number[] {
+  const classes: number[] = [];
+  let k: number | null = pointClass - 1;
+  for (;;) {
+    k = connection.one<number | null>('SELECT min(k) FROM num WHERE p = ? AND k > ?', param.p, k) ?? null;
+    if (k === null || k > widestClass) return classes;
+    classes.push(k);
+  }
+}
+
 /** Rows are kept by classes of width, so that a bound on hi bounds lo too. */
 export function numberDriver(connection: Connection, param: Param, leaf: Leaf): Driver | undefined {
   const own = boundsOf([leaf]);
   if (Object.values(own).every(bound => !Number.isFinite(bound))) return undefined;
   const parts: Fragment[] = [];
-  let k: number | null = pointClass - 1;
-  for (;;) {
-    k = connection.one<number | null>('SELECT min(k) FROM num WHERE p = ? AND k > ?', param.p, k) ?? null;
-    if (k === null || k > widestClass) break;
+  for (const k of classesOf(connection, param)) {
     const range = between('lo', Math.max(own.loMin, own.hiMin - widthOf(k)), Math.min(own.loMax, own.hiMax));
     parts.push({
       sql: `SELECT r FROM num WHERE p = ? AND k = ? AND ${range.sql}`,

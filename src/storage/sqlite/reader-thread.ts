@@ -37,7 +37,7 @@ let turning = false;
 let closing = false;
 
 function start({ id, question, budgetMs }: Extract<ToReader, { what: 'ask' }>): void {
-  const connection = idle.pop() ?? connect(options);
+  const connection = idle.pop() ?? connect({ ...options, keepsSets: true });
   running.push({
     id,
     connection,

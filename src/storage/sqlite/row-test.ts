@@ -15,7 +15,7 @@ function systemsOf(connection: Connection, condition: Condition): ReadonlySet<nu
   return new Set(holdsText(condition)('') ? [0, ...ids] : ids);
 }
 /** The same of units, by their system or code. */
-function unitsOf(
+export function unitsOf(
   connection: Connection,
   column: 'system' | 'code',
   condition: Condition,
@@ -49,11 +49,12 @@ export function rowTest(connection: Connection, leaf: Leaf): (row: PackedRow) =>
   return tests.length === 1 ? tests[0]! : row => tests.every(test => test(row));
 }
 
+/** Whether the column is what `cmp` keeps as `a`. */
+export const isFirstText = (column: string): boolean => /^0\.(code|value|target)$/.test(column);
+
 /** What of a composite leaf is a range of `cmp`: its first part named, and the lo of its second bounded. */
 export function compositeRange(leaf: Leaf): Fragment {
-  const named = leaf.where.find(
-    one => /^0\.(code|value|target)$/.test(one.column) && valuesOf(one) !== undefined,
-  );
+  const named = leaf.where.find(one => isFirstText(one.column) && valuesOf(one) !== undefined);
   if (named === undefined) return yes;
   const bounds = leaf.where.filter(one => one.column === '1.lo').map(one => numberCondition('b', one));
   return allOf([inList('a', valuesOf(named)!), ...bounds]);
@@ -85,4 +86,24 @@ export function tupleTest(
     const parts = tupleOf(a, b, j);
     return tests.every(test => test(parts));
   };
+}
+
+/**
+ * What must hold of a row of `cmp` for the leaf, as far as SQL can tell without reading `j` as a whole: where its second
+ * part is a date or a number after a token, `hi` follows the first comma.
+ */
+export function tupleGuess(leaf: Leaf): Fragment {
+  return allOf(
+    leaf.where.flatMap(one => {
+      if (one.column === '1.lo') return [numberCondition('b', one)];
+      if (one.column !== '1.hi' || one.is !== 'range') return [];
+      // Wider by more than the rounding of a text's reading.
+      const wider = (bound: number, sign: number): number => bound + sign * Math.abs(bound) * 1e-12;
+      const min = Math.max(one.gt ?? -Infinity, one.ge ?? -Infinity);
+      const max = Math.min(one.lt ?? Infinity, one.le ?? Infinity);
+      const sql =
+        "(substr(j, 1, 2) NOT IN ('tn', 'td') OR CAST(substr(j, instr(j, ',') + 1) AS REAL) BETWEEN ? AND ?)";
+      return [{ sql, args: [wider(min, -1), wider(max, 1)] }];
+    }),
+  );
 }

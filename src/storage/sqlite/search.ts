@@ -3,18 +3,21 @@
 // index that is read in order until the page is full. docs/decisions/0021-sqlite-search.md
 import type { Ref } from '../../fhir/resource.js';
 import { and, not, type Node, type Position, type SearchPlan, type SortKey } from '../../search/plan.js';
-import { fromCandidates } from './candidates.js';
+import type { Bits } from './bits.js';
+import { fromCandidates, fromSet } from './candidates.js';
 import type { Connection } from './connection.js';
 import type { Kind } from './dictionary.js';
 import { countUpTo } from './drive.js';
-import { gathered } from './gathered-order.js';
 import { compareHits, hitOf, type Hit } from './hit.js';
 import { countInCreation, inCreation } from './in-creation.js';
-import { inOrder } from './in-order.js';
+import { inOrder, type Among } from './in-order.js';
 import type { Driver } from './driver.js';
+import { allOf, type Fragment } from './fragment.js';
 import { orderOf, referring } from './order.js';
 import { Query, type Steps } from './query.js';
+import { setOf } from './sets.js';
 import { shortest, startOf, type Wanted } from './start.js';
+import { tieOf } from './tie.js';
 
 /** An estimate counts so far. */
 const estimateLimit = 10_000;
@@ -33,7 +36,11 @@ export function* search(connection: Connection, plan: SearchPlan): Steps<Found> 
     const after = plan.after && hitOf(plan.after, plan.sort);
     for (const kind of kinds) {
       hits.push(
-        ...(yield* ordered(new Query(connection), kind, plan.where, plan.sort, plan.count + 1, after)),
+        ...(yield* ordered(new Query(connection), kind, plan.where, {
+          sort: plan.sort,
+          limit: plan.count + 1,
+          ...(after ? { after } : {}),
+        })),
       );
     }
     if (kinds.length > 1) hits.sort(compareHits(plan.sort));
@@ -85,21 +92,21 @@ function* ordered(
   query: Query,
   kind: Kind,
   where: Node,
-  sort: readonly SortKey[],
-  limit: number,
-  after?: Hit,
+  rest: Pick<Wanted, 'sort' | 'limit' | 'after' | 'also'>,
 ): Steps<Hit[]> {
-  if (where.op === 'none' || limit <= 0) return [];
-  const wanted: Wanted = {
-    query,
-    kind,
-    ...(yield* startOf(query, kind, where)),
-    sort,
-    limit,
-    ...(after ? { after } : {}),
-  };
-  const drivers = [...wanted.drivers.values()];
-  return yield* sort.length === 0 ? unsorted(wanted, drivers) : sorted(wanted, drivers, where);
+  if (where.op === 'none' || rest.limit <= 0) return [];
+  const wanted: Wanted = { query, kind, ...(yield* startOf(query, kind, where)), ...rest };
+  return yield* rest.sort.length === 0 ? unsorted(wanted, where) : sorted(wanted, where);
+}
+
+/**
+ * The set of what satisfies the node, where a connection keeps sets. Others tell the asker that it will take long here,
+ * and go on without if they must.
+ */
+function* setWhere(query: Query, kind: Kind, where: Node): Steps<Bits | undefined> {
+  if (query.connection.sets !== undefined) return yield* setOf(query, kind, where);
+  yield 'long';
+  return undefined;
 }
 
 /** Whether reading in order is likely to fill the page sooner than `count` candidates are judged. */
@@ -108,61 +115,81 @@ function isDense({ query, kind, limit }: Wanted, count: number): boolean {
   return count > query.connection.limits.few && (4 * limit * all) / count < count;
 }
 
-function* unsorted(wanted: Wanted, drivers: readonly Driver[]): Steps<Hit[]> {
-  const { connection } = wanted.query;
-  const { limits } = connection;
-  const stream = drivers.find(one => one.token);
-  if (stream === undefined || drivers.length > 1) {
-    const best = shortest(connection, drivers, limits.few) ?? shortest(connection, drivers, limits.many);
-    if (best !== undefined && best.driver.token === undefined) {
-      const early = isDense(wanted, best.count)
-        ? yield* inCreation({ ...wanted, rows: best.count }, undefined)
-        : undefined;
-      return early ?? (yield* fromCandidates(wanted, best));
-    }
-    if (best !== undefined) return (yield* inCreation(wanted, best.driver))!;
-  }
-  return (yield* inCreation(wanted, stream))!;
-}
-
-function* sorted(wanted: Wanted, drivers: readonly Driver[], where: Node): Steps<Hit[]> {
-  const { query, kind, sort, limit, after } = wanted;
+function* unsorted(wanted: Wanted, where: Node): Steps<Hit[]> {
+  const { query, kind } = wanted;
   const { connection } = query;
   const { limits } = connection;
+  const drivers = [...wanted.drivers.values()];
+  const stream = drivers.find(one => one.token);
+  const from = ({ driver, count }: { driver: Driver; count: number }): Steps<Hit[] | undefined> =>
+    driver.token ? inCreation(wanted, driver) : fromCandidates(wanted, { driver, count });
+  const few = shortest(connection, drivers, limits.few) ?? shortest(connection, drivers, limits.probe);
+  if (few !== undefined && !isDense(wanted, few.count)) return (yield* from(few))!;
+  const early = yield* inCreation({ ...wanted, rows: few?.count ?? limits.probe }, stream);
+  if (early !== undefined) return early;
+  const some = shortest(connection, drivers, limits.many);
+  if (some !== undefined) return (yield* from(some))!;
+  return (yield* inCreation(wanted, (yield* setWhere(query, kind, where)) ?? stream))!;
+}
+
+function* sorted(wanted: Wanted, where: Node): Steps<Hit[]> {
+  const { query, kind, sort, limit, after, also } = wanted;
+  const { connection } = query;
+  const { limits } = connection;
+  const drivers = [...wanted.drivers.values()];
   const [first, ...others] = sort as [SortKey, ...SortKey[]];
+  /** Results with a value of the first key, by the others. */
+  const among: Among = (key, most, place) => {
+    const tie = tieOf(query, kind, first, key);
+    const both = (cur: string): Fragment => allOf([tie.exactly(cur), ...(also ? [also(cur)] : [])]);
+    const further = { sort: others, limit: most, also: both, ...(place ? { after: place } : {}) };
+    return ordered(query, kind, and(where, tie.node), further);
+  };
   // The postings of a target are in order of the primary date already: no other driver beats them by much.
   const stream = isPrimary(kind, first) ? drivers.find(one => one.target) : undefined;
   const rows =
     stream !== undefined && drivers.length > 1 ? countUpTo(connection, stream, limits.few) : undefined;
   const isShort = rows !== undefined && rows < limits.few;
   const decided = stream !== undefined && (rows === undefined || isShort);
-  const best = decided
+  const few = decided
     ? undefined
     : (shortest(connection, drivers, limits.few) ??
-      (stream ? undefined : shortest(connection, drivers, limits.many)));
-  const dense = best !== undefined && isDense(wanted, best.count);
-  if (best !== undefined && !dense) return yield* fromCandidates(wanted, best);
+      (stream ? undefined : shortest(connection, drivers, limits.probe)));
+  if (few !== undefined && !isDense(wanted, few.count)) return yield* fromCandidates(wanted, few);
   if (stream?.target !== undefined) {
     const order = referring(stream.target.p, stream.target.v);
-    return (yield* inOrder(wanted, order, stream, isShort ? rows : undefined))!;
+    return (yield* inOrder(wanted, order, among, stream, isShort ? rows : undefined))!;
   }
-  const found = orderOf(connection.dictionary, kind, first);
-  if (best !== undefined && (found === 'gather' || found === undefined))
-    return yield* fromCandidates(wanted, best);
-  const order = found === 'gather' ? yield* gathered(connection, kind, first) : found;
-  const hits =
-    order === undefined
-      ? []
-      : yield* inOrder(best === undefined ? wanted : { ...wanted, rows: best.count }, order, undefined);
-  if (hits === undefined) return yield* fromCandidates(wanted, best!);
+  const order = orderOf(connection, kind, first);
+  let hits =
+    order === undefined ? [] : yield* inOrder({ ...wanted, rows: few?.count ?? limits.probe }, order, among);
+  if (hits === undefined) {
+    const some = shortest(connection, drivers, limits.many);
+    if (some !== undefined) return yield* fromCandidates(wanted, some);
+    const set = yield* setWhere(query, kind, where);
+    if (set !== undefined && set.size <= limits.many) return yield* fromSet(wanted, set);
+    hits = (yield* inOrder(set === undefined ? wanted : within(wanted, set), order!, among))!;
+  }
   if (hits.length === limit || order?.partial === false) return hits;
 
   // Then the resources without a value of the first key, by the others.
   const lacking = and(where, not({ op: 'row', kind: first.kind, param: first.param, where: [] }));
   const place = after?.keys[0] === null ? { r: after.r, keys: after.keys.slice(1) } : undefined;
-  const rest = yield* ordered(query, kind, lacking, others, limit - hits.length, place);
+  const rest = yield* ordered(query, kind, lacking, {
+    sort: others,
+    limit: limit - hits.length,
+    ...(place ? { after: place } : {}),
+    ...(also ? { also } : {}),
+  });
   return [...hits, ...rest.map(({ r, keys }) => ({ r, keys: [null, ...keys] }))];
 }
+
+/** What is wanted, of the members of a set. */
+const within = (wanted: Wanted, set: Bits): Wanted => ({
+  ...wanted,
+  nodes: [],
+  also: cur => allOf([wanted.query.inset(set, 'x.r'), ...(wanted.also ? [wanted.also(cur)] : [])]),
+});
 
 const isPrimary = (kind: Kind, key: SortKey): boolean =>
   key.kind === 'date' && key.descending && key.param === kind.primaryDate;
@@ -176,8 +203,11 @@ function* countKind(query: Query, kind: Kind, where: Node, limit: number): Steps
   const drivers = [...start.drivers.values()];
   const best = shortest(connection, drivers, connection.limits.many);
   const wanted = { query, kind, ...start };
-  if (best === undefined || best.driver.token)
-    return yield* countInCreation(wanted, best?.driver ?? drivers.find(one => one.token), limit);
+  if (best?.driver.token) return yield* countInCreation(wanted, best.driver, limit);
+  if (best === undefined) {
+    const set = yield* setWhere(query, kind, where);
+    return set?.size ?? (yield* countInCreation(wanted, drivers.find(one => one.token), limit)); // prettier-ignore
+  }
   const { rows, exact } = best.driver;
   if (exact && start.nodes.length === 1)
     return connection.one<number>(`SELECT count(DISTINCT r) FROM (${rows.sql})`, ...rows.args)!;

@@ -21,6 +21,8 @@ export interface Wanted {
   readonly after?: Hit;
   /** Reading an index in order is given up after so many rows. */
   readonly rows?: number;
+  /** What else must hold of a candidate `x`, its row of `cur` under an alias. */
+  readonly also?: (cur: string) => Fragment;
 }
 
 export function* startOf(query: Query, kind: Kind, where: Node): Steps<Pick<Wanted, 'nodes' | 'drivers'>> {
@@ -50,11 +52,11 @@ export function shortest(
 
 /** What remains to be judged of candidates that a driver gives. `cur` is the alias of their row of `cur`. */
 export function* remaining(
-  wanted: Pick<Wanted, 'query' | 'kind' | 'nodes' | 'drivers'>,
+  wanted: Pick<Wanted, 'query' | 'kind' | 'nodes' | 'drivers' | 'also'>,
   driver: Driver | undefined,
   cur: string,
 ): Steps<Fragment> {
-  const parts: Fragment[] = [];
+  const parts: Fragment[] = wanted.also === undefined ? [] : [wanted.also(cur)];
   for (const node of wanted.nodes) {
     if (driver?.exact && wanted.drivers.get(node) === driver) continue;
     parts.push(yield* filter(wanted.query, wanted.kind, node, 'x.r', cur));

@@ -165,7 +165,7 @@ function store({
     for (;;) {
       const step = steps.next();
       if (step.done) return { result: step.value };
-      if (performance.now() - started >= connection.limits.patienceMs) {
+      if (step.value === 'long' || performance.now() - started >= connection.limits.patienceMs) {
         steps.return(0);
         return undefined;
       }

@@ -97,7 +97,8 @@ function someRows(chance: Chance, targets: readonly Ref[]): Row[] {
     ),
   );
   some(() => {
-    const second: Part = { kind: 'number', lo: chance.pick(figures), hi: 9, ...unit() };
+    const lo = chance.pick(figures);
+    const second: Part = { kind: 'number', lo, hi: lo + chance.pick([0, 0, 0.1, 4]), ...unit() };
     return composite(
       'pair',
       { kind: 'token', system: chance.pick(systems), code: chance.pick(codes) },
@@ -185,6 +186,7 @@ function someLeaf(chance: Chance, targets: readonly Ref[]): Node {
           someText(chance, '0.code', codes),
           eq('0.system', chance.pick(systems)),
           range('1.lo', someBounds(chance, figures)),
+          range('1.hi', someBounds(chance, figures)),
           eq('1.code', 'mg'),
         ),
       );
@@ -241,29 +243,39 @@ export function oraclePromises(promise: Promises): void {
       for (let at = 0; at < refs.length; at += 10) {
         await world.commit(...refs.slice(at, at + 10).map(ref => world.write(ref, someRows(chance, refs))));
       }
-      // Some change, some go, some come back.
-      for (const ref of refs.filter(() => chance.chance(0.4)))
-        await world.put(ref, someRows(chance, refs), { lastUpdated: tick(1 + chance.below(3)) });
-      for (const ref of refs.filter(() => chance.chance(0.15))) await world.delete(ref);
-      for (const ref of refs.filter(ref => world.rows.get(name(ref))!.length === 0).slice(0, 3))
-        await world.put(ref, someRows(chance, refs));
-
       const current = new Map<string, Indexed>();
-      for (const version of await world.store.readMany(refs)) {
-        current.set(name(version.ref), {
-          ref: version.ref,
-          lastUpdated: version.lastUpdated,
-          rows: world.rows.get(name(version.ref))!,
-        });
-      }
+      /** Some change, some go, some come back. */
+      const change = async (much: number): Promise<void> => {
+        for (const ref of refs.filter(() => chance.chance(much * 0.4)))
+          await world.put(ref, someRows(chance, refs), { lastUpdated: tick(1 + chance.below(3)) });
+        for (const ref of refs.filter(
+          ref => world.rows.get(name(ref))!.length > 0 && chance.chance(much * 0.15),
+        ))
+          await world.delete(ref);
+        for (const ref of refs.filter(ref => world.rows.get(name(ref))!.length === 0).slice(0, 3))
+          await world.put(ref, someRows(chance, refs));
+        current.clear();
+        for (const version of await world.store.readMany(refs)) {
+          current.set(name(version.ref), {
+            ref: version.ref,
+            lastUpdated: version.lastUpdated,
+            rows: world.rows.get(name(version.ref))!,
+          });
+        }
+      };
+      await change(1);
       const resolve: Resolve = {
         target: ref => current.get(name(ref)),
         referrers: (type, param, ref) =>
           [...current.values()].filter(one => one.ref.type === type && refersTo(one, param, ref)),
       };
-      const inCreation = refs.flatMap(ref => current.get(name(ref)) ?? []);
+      const asked: Node[] = [];
       for (let round = 0; round < 120; round++) {
-        const where = someNode(chance, refs, 3);
+        // What a store remembers of a search must not outlive a change.
+        if (round % 6 === 5) await change(0.2);
+        const inCreation = refs.flatMap(ref => current.get(name(ref)) ?? []);
+        const where = chance.chance(0.4) && asked.length > 0 ? chance.pick(asked) : someNode(chance, refs, 3);
+        if (asked.length < 12) asked.push(where);
         const searched = chance.chance(0.7) ? [chance.pick(types)] : types;
         const sort = chance.chance(0.5)
           ? []

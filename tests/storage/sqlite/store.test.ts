@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FhirError } from '../../../src/errors.js';
 import { all, not, type Node } from '../../../src/search/plan.js';
 import { openSqliteStore, type SqliteOptions } from '../../../src/storage/sqlite/store.js';
+import type { Row } from '../../../src/search/rows.js';
 import type { Store } from '../../../src/storage/store.js';
 import {
   composite,
@@ -248,7 +249,7 @@ describe('long searches', () => {
   test('end with too-costly-search when their time is over, and others go on', async () => {
     const store = await open({
       searchBudgetMs: 0,
-      limits: { few: 1, many: 1, window: 4, stepMs: 0, patienceMs: 0 },
+      limits: { few: 1, many: 1, probe: 1, window: 4, stepMs: 0, patienceMs: 0 },
     });
     const world = new World(store);
     await world.commit(
@@ -336,5 +337,45 @@ describe.skipIf(!canMount)('a full disk (skipped where this process may not moun
     } finally {
       spawnSync('umount', [disk]);
     }
+  });
+});
+
+describe('what searches remember', () => {
+  test('is right after changes, deletions, removals for good and new index rows', async () => {
+    const store = await open({
+      limits: { few: 1, many: 1, probe: 1, chain: 1, window: 4, stepMs: 0, patienceMs: 0 },
+    });
+    const world = new World(store);
+    const refs = Array.from({ length: 40 }, () => world.ref());
+    const rows = (i: number): Row[] => [
+      token('flag', i % 2 === 0 ? 'on' : 'off'),
+      string('s:text', `Text ${i}`, 0),
+      number('value', i),
+      ...(i % 4 === 0 ? [date('d', i)] : []),
+    ];
+    for (const [i, ref] of refs.entries()) await world.put(ref, rows(i));
+    const nodes = [
+      leaf('token', 'flag', eq('code', 'off')),
+      leaf('date', 'd'),
+      leaf('string', 's:text', contains('value', 'ext 1')),
+      leaf('number', 'value', range('hi', { gt: 20 })),
+    ];
+    const counts = async (): Promise<number[]> => {
+      const found: number[] = [];
+      for (const node of nodes) {
+        found.push(await store.count(world.plan(node)), await store.count(world.plan(not(node))));
+        expect(await world.find(not(node), { count: 7 })).toHaveLength(found.at(-1)!);
+      }
+      return found;
+    };
+    expect(await counts()).toEqual([20, 20, 10, 30, 11, 29, 19, 21]);
+    await world.put(refs[1]!, rows(100));
+    expect(await counts()).toEqual([19, 21, 11, 29, 11, 29, 20, 20]);
+    await world.delete(refs[39]!);
+    expect(await counts()).toEqual([18, 21, 11, 28, 11, 28, 19, 20]);
+    await store.expunge(refs[38]!, 'everything');
+    expect(await counts()).toEqual([18, 20, 11, 27, 11, 27, 18, 20]);
+    await store.reindex(version => rowsOf(version).filter(row => row.param !== 'd'));
+    expect(await counts()).toEqual([18, 20, 0, 38, 11, 27, 18, 20]);
   });
 });
