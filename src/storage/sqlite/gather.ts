@@ -13,6 +13,7 @@ import { isFirstText, tupleGuess, tupleTest, unitsOf } from './row-test.js';
 import type { Value } from './statements.js';
 import { keyColumns } from './tables.js';
 import { Window } from './window.js';
+import { withWords } from './words.js';
 
 /** How many rows a first step reads. */
 const gatherStep = 4000;
@@ -27,8 +28,11 @@ interface Range {
 
 const tableOf = { token: 'tok', string: 'str', uri: 'str', reference: 'ref', date: 'dat', number: 'num', composite: 'cmp' } as const; // prettier-ignore
 
+type RowLeaf = Leaf & { readonly kind: keyof typeof tableOf };
+const hasTable = (leaf: Leaf): leaf is RowLeaf => leaf.kind !== 'words';
+
 /** The ranges whose rows may satisfy the leaf. */
-function rangesOf(connection: Connection, param: Param, leaf: Leaf): Range[] {
+function rangesOf(connection: Connection, param: Param, leaf: RowLeaf): Range[] {
   const { p } = param;
   const table = tableOf[leaf.kind];
   const whole: Range[] = [{ table, fixed: [p] }];
@@ -76,7 +80,7 @@ const longest = (kind: Leaf['kind'], k: number): number =>
   kind === 'number' ? widthOf(k) : ([0, 999, dayClassLength][k] ?? Infinity);
 
 /** What a posting, as `w`, must satisfy. */
-function testOf(query: Query, leaf: Leaf): Fragment {
+function testOf(query: Query, leaf: RowLeaf): Fragment {
   const { connection } = query;
   if (leaf.where.length === 0) return yes;
   switch (leaf.kind) {
@@ -106,6 +110,7 @@ export function* gather(query: Query, kind: Kind, leaf: Leaf): Steps<Bits> {
   const found = new Bits();
   const param = connection.dictionary.param(kind.id, leaf.param, leaf.kind);
   if (param === undefined) return found;
+  if (!hasTable(leaf)) return yield* withWords(query, param, leaf);
   const test = testOf(query, leaf);
   if (isNo(test)) return found;
   for (const { table, fixed, from, to } of rangesOf(connection, param, leaf)) {

@@ -8,7 +8,8 @@ import type { Leaf, Node } from '../../search/plan.js';
 import type { Connection } from './connection.js';
 import type { Param } from './dictionary.js';
 import type { Driver } from './driver.js';
-import { Bits, type Query, type Steps } from './query.js';
+import { Bits } from './bits.js';
+import type { Query, Steps } from './query.js';
 
 /** The words of a row (search/rows.ts) as tokens; a text's end is a token too, or phrases would reach over it. */
 export const tokensOf = (p: number, text: string): string => `${p}_${text.trim().replaceAll(' ', ` ${p}_`)}`;
