@@ -42,7 +42,7 @@ export const errorTable = {
 
 export type ErrorCode = keyof typeof errorTable;
 export type IssueType =
-  (typeof errorTable)[ErrorCode]['issue'] | 'code-invalid' | 'informational' | 'processing' | 'not-found';
+  (typeof errorTable)[ErrorCode]['issue'] | 'code-invalid' | 'informational' | 'processing' | 'extension';
 
 /** One issue of an OperationOutcome. https://hl7.org/fhir/R4/operationoutcome.html */
 export interface Issue {
@@ -52,6 +52,8 @@ export interface Issue {
   readonly text: string;
   /** FHIRPath of the element, for example `Patient.name[0].family`. */
   readonly expression?: string;
+  /** The rule behind it, for those who look it up: an invariant's key, a profile. */
+  readonly diagnostics?: string;
 }
 
 /**

@@ -30,8 +30,8 @@ export interface WalkOptions {
   readonly unknownProfiles: Finding['severity'];
   /** What a display that is none of its code's is. */
   readonly wrongDisplays: Finding['severity'];
-  /** Whether resources refer to what the server resolves (`resolve`) must be of their profiles too. */
-  readonly checkReferenced: boolean;
+  /** `invariants`: of the walk along the type only those, as every write is judged; profiles are judged in full. */
+  readonly only: 'invariants' | 'everything';
 }
 
 export interface Run {

@@ -26,6 +26,8 @@ export interface ValidatorParts {
 }
 
 export interface ValidateOptions extends Partial<WalkOptions> {
+  /** The resource has passed the gate already. */
+  readonly isGated?: boolean;
   /** Canonicals to judge by, beside those the resource declares. */
   readonly profiles?: readonly string[];
   /** What a reference out of the resource leads to, where that is known. */
@@ -46,7 +48,8 @@ export function createValidator(parts: ValidatorParts): Validate {
       if (found.size < most) found.set(key, finding);
       else unlisted++;
     };
-    for (const { severity, code, text, expression = '' } of gate(resource))
+    const shape = options.isGated === true ? [] : gate(resource);
+    for (const { severity, code, text, expression = '' } of shape)
       report({ severity: severity === 'fatal' ? 'error' : severity, code, text, expression, rule: 'gate' });
     const frame: Frame = {
       resource,
@@ -88,7 +91,7 @@ function createRun(parts: ValidatorParts, options: ValidateOptions, report: Repo
     unknownExtensions: options.unknownExtensions ?? (() => 'information'),
     unknownProfiles: options.unknownProfiles ?? 'warning',
     wrongDisplays: options.wrongDisplays ?? 'warning',
-    checkReferenced: options.checkReferenced ?? false,
+    only: options.only ?? 'everything',
   };
   const resolve = (reference: string, frame: Frame): Target | undefined => {
     const near = resolveWithin(reference, frame);
@@ -129,7 +132,8 @@ function createRun(parts: ValidatorParts, options: ValidateOptions, report: Repo
       },
       judgeResource: (item, frame) => {
         const resource = item.value as JsonObject;
-        for (const rule of parts.rulesFor(item.type)) rule(resource, item.path, to);
+        if (walk.only === 'everything')
+          for (const rule of parts.rulesFor(item.type)) rule(resource, item.path, to);
         const urls = new Set(declared(resource));
         for (const url of parts.requiredProfiles?.(item.type) ?? []) urls.add(url);
         for (const url of urls) judgeBy(url, item, frame, run, walk.unknownProfiles);

@@ -23,6 +23,8 @@ interface Property {
   readonly step: string;
   /** A primitive of which nothing is left to judge once it passed the gate. */
   readonly isDone: boolean;
+  /** A primitive without invariants. */
+  readonly isQuiet: boolean;
 }
 
 const plans = new WeakMap<ReadonlyMap<string, ElementNode>, ReadonlyMap<string, Property>>();
@@ -40,7 +42,9 @@ function planOf(children: ReadonlyMap<string, ElementNode>): ReadonlyMap<string,
         const name = node.isChoice ? node.name + upper(type) : node.name;
         const step = node.isChoice ? `.${node.name}.ofType(${type})` : `.${node.name}`;
         const isPrimitive = type.charCodeAt(0) >= 97;
-        const property: Property = { node, name, type, step, isDone: isPrimitive && !asksMore(node, type) };
+        const isQuiet = isPrimitive && node.constraints.every(({ key }) => native.has(key));
+        const isDone = isQuiet && !asksMore(node, type);
+        const property: Property = { node, name, type, step, isDone, isQuiet };
         made.set(name, property);
         if (isPrimitive) made.set(`_${name}`, property);
       }
@@ -52,7 +56,6 @@ function planOf(children: ReadonlyMap<string, ElementNode>): ReadonlyMap<string,
 }
 
 const asksMore = (node: ElementNode, type: string): boolean =>
-  node.constraints.some(({ key }) => !native.has(key)) ||
   (node.binding?.valueSet !== undefined && !(type === 'code' && node.binding.strength === 'required')) ||
   (type === 'canonical' && node.types.some(({ targets }) => targets.length > 0)) ||
   node.fixed !== undefined;
@@ -84,6 +87,7 @@ function walkObject(
   run: Run,
 ): void {
   const plan = planOf(children);
+  const onlyInvariants = run.options.only === 'invariants';
   let own = 0;
   for (const key in object) {
     if (key === 'id' || key === 'resourceType') continue;
@@ -92,9 +96,7 @@ function walkObject(
     if (property === undefined) continue;
     const beside = `_${property.name}`;
     if (key === beside && object[property.name] !== undefined) continue;
-    if (property.isDone && (key === beside || object[beside] === undefined)) {
-      if (key !== beside) continue;
-    }
+    if ((onlyInvariants ? property.isQuiet : property.isDone) && object[beside] === undefined) continue;
     eachItem(object, property.name, property.type, holder.path + property.step, item =>
       walkItem(item, property, holder, frame, run),
     );
@@ -116,11 +118,11 @@ function walkItem(item: Item, property: Property, parent: Holder, frame: Frame, 
   const { node, type } = property;
   const { value } = item;
   const object = within(item);
+  const onlyInvariants = run.options.only === 'invariants';
   if (type.charCodeAt(0) >= 97) {
-    if (!property.isDone || value === undefined) {
+    if (!onlyInvariants && (!property.isDone || value === undefined))
       checkBinding(item, node, run, type === 'code');
-      if (!property.isDone) checkInvariants(item, node, frame, run);
-    }
+    if (!property.isQuiet) checkInvariants(item, node, frame, run);
     if (object) walkObject(object, noChildren, holderOf(item, object, node, parent), frame, run);
     return;
   }
@@ -130,10 +132,10 @@ function walkItem(item: Item, property: Property, parent: Holder, frame: Frame, 
     return;
   }
   const root = node.children || node.contentReference !== undefined ? undefined : typeTree(item.type);
-  checkBinding(item, node, run, false);
+  if (!onlyInvariants) checkBinding(item, node, run, false);
   checkInvariants(item, node, frame, run);
   if (root) checkInvariants(item, root, frame, run);
-  checkByType(item, object, node, frame, run);
+  if (!onlyInvariants) checkByType(item, object, node, frame, run);
   walkObject(
     object,
     root?.children ?? childrenOf(node, item.type),
@@ -203,7 +205,10 @@ function walkExtensions(
   extensionsIn(object, name, (extension, i) => {
     const path = `${holder.path}.${name}[${i}]`;
     const item: Item = { value: extension, sibling: undefined, type: 'Extension', path };
-    const profile = checkExtension(extension, path, holder, name === 'modifierExtension', frame, run);
+    const profile =
+      run.options.only === 'invariants'
+        ? undefined
+        : checkExtension(extension, path, holder, name === 'modifierExtension', frame, run);
     const hasValue = Object.keys(extension).some(key => key.startsWith('value') || key.startsWith('_value'));
     if (hasValue === (extension['extension'] !== undefined))
       run.report({

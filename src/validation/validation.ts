@@ -1,0 +1,155 @@
+// Validation as the server does it: how strictly, by which profiles, with what is known here.
+// https://hl7.org/fhir/R4/validation.html
+import { randomUUID } from 'node:crypto';
+import { FhirError, type Issue, type IssueType } from '../errors.js';
+import type { Resource } from '../fhir/resource.js';
+import type { CodeSystemDefinition, ValueSetDefinition } from '../fhir/definitions.js';
+import { codeSystemOf, type Catalog } from '../terminology/catalog.js';
+import type { Finding } from './finding.js';
+import type { Installed } from './installed.js';
+import { compileInvariants } from './invariants.js';
+import { createProfiles } from './profiles.js';
+import type { FindStructure, Structure } from './structure.js';
+import { terminologyOf } from './terminology.js';
+import { createValidator, type Validate, type ValidateOptions } from './validate.js';
+import { rulesFor } from './rules.js';
+
+/**
+ * How far a write is judged beyond its shape, which always is.
+ * `off`: not at all. `gate`: invariants, and the profiles it declares or must have. `full`: everything $validate looks at.
+ * `strict`: the same, and what cannot be judged is refused too.
+ */
+export const levels = ['off', 'gate', 'full', 'strict'] as const;
+export type Level = (typeof levels)[number];
+
+export interface Validation {
+  readonly level: Level;
+  /** Everything there is to say. @throws NotLoaded */
+  readonly validate: Validate;
+  /** The same at a level: what is not known weighs more where it is `strict`. @throws NotLoaded */
+  readonly validateAt: (level: Level, resource: Resource, options?: ValidateOptions) => readonly Finding[];
+  /** @throws FhirError `invariant` where the resource may not be written; NotLoaded */
+  readonly judgeWrite: (resource: Resource, level?: Level) => void;
+  readonly installed: Installed;
+}
+
+export interface ValidationParts {
+  readonly level: Level;
+  /** Profiles that all resources of a type must have, by configuration. */
+  readonly required: ReadonlyMap<string, readonly string[]>;
+  readonly installed: Installed;
+  readonly catalog: Catalog;
+  /** StructureDefinitions stored as resources, and the project's own. @throws NotLoaded */
+  readonly findStructure?: FindStructure;
+}
+
+export function createValidation(parts: ValidationParts): Validation {
+  const { level, installed, required } = parts;
+  const make = (): Validate =>
+    createValidator({
+      profiles: createProfiles(
+        canonical =>
+          parts.findStructure?.(canonical) ??
+          (installed.find('StructureDefinition', canonical) as unknown as Structure | undefined),
+      ),
+      terminology: terminologyOf(withPackages(parts.catalog, installed)),
+      compileInvariants,
+      rulesFor,
+      requiredProfiles: type => {
+        const own = required.get(type);
+        const global = installed.globals(type);
+        return own === undefined ? global : [...own, ...global];
+      },
+    });
+  let validator = make();
+  installed.onChange(() => {
+    validator = make();
+  });
+  const validateAt: Validation['validateAt'] = (at, resource, options) =>
+    validator(resource, at === 'strict' ? { ...strict, ...options } : options);
+  return {
+    level,
+    installed,
+    validate: (resource, options) => validator(resource, options),
+    validateAt,
+    judgeWrite(resource, at = level) {
+      if (at === 'off') return;
+      const options: ValidateOptions = { isGated: true, only: at === 'gate' ? 'invariants' : 'everything' };
+      const findings = validateAt(at, resource, options);
+      const errors = findings.filter(({ severity }) => severity === 'error');
+      if (errors.length === 0) return;
+      const [first] = errors;
+      const message = errors.length === 1 ? first!.text : `${first!.text} (and ${errors.length - 1} more)`;
+      throw new FhirError('invariant', message, {
+        expression: first!.expression,
+        issues: findings.filter(({ severity }) => severity !== 'information').map(issueOf),
+      });
+    },
+  };
+}
+
+const strict: ValidateOptions = {
+  unknownExtensions: () => 'error',
+  unknownProfiles: 'error',
+  wrongDisplays: 'error',
+};
+
+const issueTypes: ReadonlySet<string> = new Set([
+  'structure',
+  'value',
+  'required',
+  'invalid',
+  'invariant',
+  'code-invalid',
+  'not-found',
+  'extension',
+  'business-rule',
+  'duplicate',
+  'too-long',
+  'informational',
+  'processing',
+  'exception',
+] satisfies IssueType[]);
+
+/** A finding as an issue of an outcome. The rule and the profile that asks for it are told behind the words. */
+export function issueOf({ severity, code, expression, text, rule, profile }: Finding): Issue {
+  const why = [rule, profile].filter(one => one !== undefined).join(', ');
+  return {
+    severity,
+    code: issueTypes.has(code) ? (code as IssueType) : 'processing',
+    text,
+    expression,
+    ...(why === '' ? {} : { diagnostics: why }),
+  };
+}
+
+/** The terminology of the packages over another. */
+function withPackages(below: Catalog, installed: Installed): Catalog {
+  const key = `packages ${randomUUID()}`;
+  const canonical = (url: string, version: string | undefined): string =>
+    version === undefined ? url : `${url}|${version}`;
+  return {
+    codeSystem(url, version) {
+      const known = below.codeSystem(url, version);
+      if (known && known.content === 'complete') return known;
+      const found = installed.find('CodeSystem', canonical(url, version));
+      return found === undefined ? known : codeSystemOf(found as unknown as CodeSystemDefinition);
+    },
+    valueSet(url, version) {
+      const found = installed.find('ValueSet', canonical(url, version));
+      return (
+        below.valueSet(url, version) ?? (found === undefined ? undefined : (found as unknown as ValueSetDefinition))
+      );
+    },
+    conceptMaps: (url, version) => below.conceptMaps(url, version),
+    // What is remembered goes with what is below, and is not shared with another server's packages.
+    get memory() {
+      let memory = below.memory.get(key) as Map<string, unknown> | undefined;
+      if (memory === undefined) {
+        memory = new Map();
+        below.memory.set(key, memory);
+      }
+      return memory;
+    },
+  };
+}
