@@ -8,7 +8,7 @@ import type { LoadOptions } from './cli/load.js';
 import { Problem, sentenceOf } from './cli/problem.js';
 import type { SampleCommandOptions } from './cli/sample.js';
 import type { StartOptions } from './cli/start.js';
-import type { DataOptions } from './cli/target.js';
+import type { DataOptions, TargetOptions } from './cli/target.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -116,6 +116,17 @@ targetOptions(program.command('export').description('write every resource to one
   .action(async (options: ExportOptions) => {
     await exitWith((await import('./cli/export.js')).exportResources(options));
   });
+
+targetOptions(
+  program
+    .command('package')
+    .description('implementation guides: their profiles, value sets and code systems')
+    .command('install')
+    .description('install the packages (.tgz) of implementation guides')
+    .argument('<files...>', 'the packages'),
+).action(async (paths: string[], options: TargetOptions) => {
+  await exitWith((await import('./cli/package.js')).installPackages(paths, options));
+});
 
 dataOptions(program.command('reindex').description("make every index row anew, on a stopped server's data"))
   .option('--quiet', 'show no progress')

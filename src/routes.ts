@@ -15,6 +15,8 @@ import { cancelJob, jobStatus } from './operations/job.js';
 import { everything } from './operations/everything.js';
 import { expunge } from './operations/expunge.js';
 import { meta, metaAdd, metaDelete } from './operations/meta.js';
+import { installPackage } from './operations/packages.js';
+import { validate } from './operations/validate.js';
 import { reindex, reindexOne } from './operations/reindex.js';
 
 export const routes: readonly Route[] = [
@@ -104,6 +106,13 @@ export const routes: readonly Route[] = [
   ...(['GET', 'POST'] as const).flatMap((method): Route[] => [
     {
       method,
+      path: '[type]/[id]/$validate',
+      interaction: 'operation',
+      permission: 'read',
+      handler: validate,
+    },
+    {
+      method,
       path: '[type]/[id]/$everything',
       types: ['Patient', 'Encounter'],
       interaction: 'operation',
@@ -119,6 +128,22 @@ export const routes: readonly Route[] = [
       handler: everything,
     },
   ]),
+  { method: 'POST', path: '$validate', interaction: 'operation', handler: validate },
+  {
+    method: 'POST',
+    path: '[type]/$validate',
+    interaction: 'operation',
+    permission: 'read',
+    handler: validate,
+  },
+  {
+    method: 'POST',
+    path: '[type]/$install',
+    types: ['ImplementationGuide'],
+    interaction: 'operation',
+    permission: 'create',
+    handler: installPackage,
+  },
   {
     method: 'POST',
     path: '[type]/[id]/$meta-add',

@@ -51,6 +51,22 @@ export const trueOrFalse: Kind<boolean> = {
   },
 };
 
+/** Profiles by resource type; `tsela` stands for the project's own, which src/validation/own-profiles.ts knows. */
+export const profilesByType: Kind<ReadonlyMap<string, readonly string[]>> = {
+  accepts: '`tsela`, `Type=url`, separated by commas',
+  parse(text) {
+    const found = new Map<string, readonly string[]>();
+    for (const part of text.split(',').map(each => each.trim())) {
+      const [, type, profile] = /^([A-Z][A-Za-z]+)=(\S+:\S+)$/.exec(part) ?? [];
+      if (part === 'tsela') found.set('tsela', []);
+      else if (type === undefined || profile === undefined)
+        throw new Error('expected tsela, or Type=url as in Patient=http://example.org/StructureDefinition/patient');
+      else found.set(type, [...(found.get(type) ?? []), profile]);
+    }
+    return found;
+  },
+};
+
 export const words: Kind<string> = { accepts: 'text', parse: text => text };
 
 /** URL.parse is younger than Node 20. */

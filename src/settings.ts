@@ -6,6 +6,7 @@ import {
   milliseconds,
   oneOf,
   origins,
+  profilesByType,
   publicUrl,
   secretText,
   timeZone,
@@ -259,6 +260,24 @@ export const settings = {
     fallback: false,
     says: 'Whether $expunge, which removes versions for good, is offered.',
     example: 'true',
+  }),
+
+  validation: row({
+    section: 'FHIR behaviour',
+    env: 'TSELA_VALIDATION',
+    kind: oneOf('gate', 'off', 'full', 'strict'),
+    fallback: 'off',
+    says: 'How far writes are judged beyond their shape: `off` not, `gate` by invariants and by the profiles they declare, `full` by all that $validate looks at, `strict` also refuses what cannot be judged.',
+    example: 'full',
+  }),
+  profiles: row({
+    section: 'FHIR behaviour',
+    env: 'TSELA_PROFILES',
+    kind: profilesByType,
+    fallback: new Map(),
+    shown: 'none',
+    says: 'Profiles that every resource of a type must have, as `Type=url` separated by commas; the word `tsela` stands for the profiles of the project itself.',
+    example: 'tsela,Observation=http://example.org/StructureDefinition/our-observation',
   }),
 
   open: row({

@@ -16,6 +16,7 @@ import type { Queue } from './jobs/queue.js';
 import { reindexRun } from './jobs/reindex.js';
 import { keepIndexCurrent, makeWholeIndex } from './jobs/whole-index.js';
 import { startWorker, type Worker } from './jobs/worker.js';
+import { loadPackages } from './operations/packages.js';
 import { searchIndexVersion } from './search/index-rows.js';
 import type { Documents } from './storage/documents.js';
 import { openMongoDocuments } from './storage/mongo/documents.js';
@@ -23,6 +24,8 @@ import { openMongoStore } from './storage/mongo/store.js';
 import { openSqliteDocuments } from './storage/sqlite/documents.js';
 import { openSqliteStore } from './storage/sqlite/store.js';
 import type { RowsOf, Store } from './storage/store.js';
+import { coreCatalog } from './terminology/catalog.js';
+import { createValidation } from './validation/validation.js';
 import { openAuditTrail } from './system/audit-trail.js';
 
 /** What the system tells its surroundings; logs and metrics fit it. */
@@ -63,6 +66,12 @@ export async function createSystem(config: Config, base: string, notices: Notice
   try {
     const wanted = searchIndexVersion(config.zone);
     const active = (parameters = await openActiveParameters(documents, store, wanted));
+    const validation = createValidation({
+      level: config.validation,
+      required: config.profiles,
+      installed: await loadPackages(documents),
+      catalog: coreCatalog,
+    });
     const settings: Settings = {
       bases: [base],
       zone: config.zone,
@@ -84,6 +93,8 @@ export async function createSystem(config: Config, base: string, notices: Notice
       refreshCustom: () => active.refresh(),
       rules: isAudited ? [auditRule] : [],
       queries,
+      documents,
+      validation,
     };
     const rowsOf: RowsOf = version => rowsIn(version, settings);
     const whole = { store, documents, parameters: active, rowsOf, wanted };

@@ -1,6 +1,7 @@
 // tsela package install: an implementation guide's package into a running server, or into the data of a stopped one.
 // https://hl7.org/fhir/R4/packages.html
 import { readFile } from 'node:fs/promises';
+import type { Answer } from './load/sender.js';
 import { Problem, sentenceOf } from './problem.js';
 import { openTarget, type TargetOptions } from './target.js';
 
@@ -35,8 +36,8 @@ export async function installPackages(paths: readonly string[], options: TargetO
   }
 }
 
-function tell(path: string, { status, text }: { status: number; text: string }): void {
-  const answer = JSON.parse(text) as { parameter?: Parameter[]; issue?: { details?: { text?: string } }[] };
+function tell(path: string, { status, body }: Answer): void {
+  const answer = JSON.parse(body) as { parameter?: Parameter[]; issue?: { details?: { text?: string } }[] };
   if (status !== 200)
     throw new Problem(`${path} was not installed: ${answer.issue?.[0]?.details?.text ?? `status ${status}`}`);
   const parameters = answer.parameter ?? [];

@@ -5,6 +5,7 @@ import { FhirError } from '../errors.js';
 import { parseJson } from '../fhir/json.js';
 import { refKey, type Resource } from '../fhir/resource.js';
 import { WriteConflict, type Receipt, type Write } from '../storage/store.js';
+import { NotLoaded } from '../terminology/catalog.js';
 import type { Context } from './context.js';
 import { resourceIn, type Prepared } from './prepare.js';
 
@@ -33,6 +34,21 @@ export async function inTurn<T>(keys: readonly string[], work: () => Promise<T>)
   }
 }
 
+/** More definitions than any resource's profiles and value sets need. */
+const mostLoads = 1000;
+
+/** Judges again once what it lacked has been read. */
+async function judged<T>(prepare: () => Promise<T>): Promise<T> {
+  for (let loads = 0; ; loads++) {
+    try {
+      return await prepare();
+    } catch (error) {
+      if (!(error instanceof NotLoaded) || loads === mostLoads) throw error;
+      await error.load();
+    }
+  }
+}
+
 /**
  * Commits what `prepare` judges, all or nothing. `keys` name the resources (`Type/id`) and locks it is about, as far as
  * they are known. `receipt` makes the answer to be kept with the commit, also where nothing had to be written.
@@ -46,7 +62,7 @@ export function commit<T extends readonly Prepared[]>(
 ): Promise<T> {
   return inTurn(keys, async () => {
     for (let attempt = 1; ; attempt++) {
-      const prepared = await prepare();
+      const prepared = await judged(prepare);
       const writes = await withRules(
         context,
         prepared.flatMap(one => one.writes),

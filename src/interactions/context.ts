@@ -8,6 +8,8 @@ import type { CustomParameters } from '../search/parameters.js';
 import type { NamedQuery } from '../search/named-query.js';
 import type { FhirRequest, FhirResponse } from './exchange.js';
 import type { PageCache } from './page-cache.js';
+import type { Documents } from '../storage/documents.js';
+import type { Validation } from '../validation/validation.js';
 import type { WriteRule } from './write-rule.js';
 
 /** The settings interactions depend on; config.ts has the sentence and the default of each. */
@@ -39,6 +41,9 @@ export interface Settings {
   /** Looks again which they are, where a commit was refused because they have changed. */
   readonly refreshCustom?: () => Promise<void>;
   readonly rules: readonly WriteRule[];
+  /** What writes are judged by, and $validate answers by. */
+  readonly validation: Validation;
+  readonly documents: Documents;
   /** What `_query` may name. */
   readonly queries: readonly NamedQuery[];
 }

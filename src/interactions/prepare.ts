@@ -98,6 +98,7 @@ export function writeOf(
   resource: Resource,
   condition?: WriteCondition,
 ): { write: Write; version: Version } {
+  settings.validation.judgeWrite(resource);
   const expected = before?.version ?? 0;
   const lastUpdated = now();
   const body = stamp(resource, { id: ref.id, version: expected + 1, lastUpdated });
