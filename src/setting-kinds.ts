@@ -60,7 +60,9 @@ export const profilesByType: Kind<ReadonlyMap<string, readonly string[]>> = {
       const [, type, profile] = /^([A-Z][A-Za-z]+)=(\S+:\S+)$/.exec(part) ?? [];
       if (part === 'tsela') found.set('tsela', []);
       else if (type === undefined || profile === undefined)
-        throw new Error('expected tsela, or Type=url as in Patient=http://example.org/StructureDefinition/patient');
+        throw new Error(
+          'expected tsela, or Type=url as in Patient=http://example.org/StructureDefinition/patient',
+        );
       else found.set(type, [...(found.get(type) ?? []), profile]);
     }
     return found;

@@ -16,7 +16,6 @@ import type { Queue } from './jobs/queue.js';
 import { reindexRun } from './jobs/reindex.js';
 import { keepIndexCurrent, makeWholeIndex } from './jobs/whole-index.js';
 import { startWorker, type Worker } from './jobs/worker.js';
-import { loadPackages } from './operations/packages.js';
 import { searchIndexVersion } from './search/index-rows.js';
 import type { Documents } from './storage/documents.js';
 import { openMongoDocuments } from './storage/mongo/documents.js';
@@ -27,6 +26,7 @@ import type { RowsOf, Store } from './storage/store.js';
 import { coreCatalog } from './terminology/catalog.js';
 import { createValidation } from './validation/validation.js';
 import { openAuditTrail } from './system/audit-trail.js';
+import { openPackages } from './system/packages.js';
 
 /** What the system tells its surroundings; logs and metrics fit it. */
 export interface Notices {
@@ -66,10 +66,11 @@ export async function createSystem(config: Config, base: string, notices: Notice
   try {
     const wanted = searchIndexVersion(config.zone);
     const active = (parameters = await openActiveParameters(documents, store, wanted));
+    const packages = await openPackages(documents);
     const validation = createValidation({
       level: config.validation,
       required: config.profiles,
-      installed: await loadPackages(documents),
+      installed: packages.installed,
       catalog: coreCatalog,
     });
     const settings: Settings = {
@@ -93,8 +94,8 @@ export async function createSystem(config: Config, base: string, notices: Notice
       refreshCustom: () => active.refresh(),
       rules: isAudited ? [auditRule] : [],
       queries,
-      documents,
       validation,
+      installPackage: packages.install,
     };
     const rowsOf: RowsOf = version => rowsIn(version, settings);
     const whole = { store, documents, parameters: active, rowsOf, wanted };

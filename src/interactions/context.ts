@@ -8,7 +8,7 @@ import type { CustomParameters } from '../search/parameters.js';
 import type { NamedQuery } from '../search/named-query.js';
 import type { FhirRequest, FhirResponse } from './exchange.js';
 import type { PageCache } from './page-cache.js';
-import type { Documents } from '../storage/documents.js';
+import type { KeptPackage } from '../validation/installed.js';
 import type { Validation } from '../validation/validation.js';
 import type { WriteRule } from './write-rule.js';
 
@@ -43,7 +43,8 @@ export interface Settings {
   readonly rules: readonly WriteRule[];
   /** What writes are judged by, and $validate answers by. */
   readonly validation: Validation;
-  readonly documents: Documents;
+  /** Keeps a package and uses it from then on. */
+  readonly installPackage: (kept: KeptPackage) => Promise<void>;
   /** What `_query` may name. */
   readonly queries: readonly NamedQuery[];
 }

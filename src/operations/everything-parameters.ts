@@ -33,9 +33,7 @@ export function askedOf(context: Context, path: string): Asked {
   const given = givenTo(context);
   const cursor = given.find(([name]) => name === '_cursor')?.[1];
   const opened =
-    cursor === undefined
-      ? undefined
-      : openCursor(settings.cursorKey, cursor, { grant: grant.id, path });
+    cursor === undefined ? undefined : openCursor(settings.cursorKey, cursor, { grant: grant.id, path });
   const once = new Map<string, string>();
   const types = new Set<string>();
   const params: (readonly [string, string])[] = [];

@@ -32,9 +32,7 @@ export const validate: Handler = async context => {
     validation.validateAt(asked.level, resource, { profiles: asked.profiles }),
   );
   const about = aboutWrite(asked, resource, id);
-  const outcome = operationOutcome(
-    [...about, ...findings].map(finding => issueOf(finding)),
-  );
+  const outcome = operationOutcome([...about, ...findings].map(finding => issueOf(finding)));
   return sendResource({ status: 200 }, outcome, request);
 };
 
@@ -45,13 +43,19 @@ function askedIn({ request, type }: Context): Asked {
   const body = request.body === undefined || request.body.length === 0 ? undefined : parseJson(request.body);
   const parameters = isObject(body) && body['resourceType'] === 'Parameters' ? parametersIn(body) : [];
   const wrapped = parameters.filter(({ name }) => operationParameters.has(String(name)));
-  const isWrapped = wrapped.length > 0 || (isObject(body) && body['resourceType'] === 'Parameters' && type !== 'Parameters');
+  const isWrapped =
+    wrapped.length > 0 || (isObject(body) && body['resourceType'] === 'Parameters' && type !== 'Parameters');
   const valuesOf = (name: string): string[] => {
     const found = isWrapped ? parameters.filter(one => one['name'] === name) : [];
     return [
       ...named(name),
       ...found.flatMap(one => {
-        const value = one['valueUri'] ?? one['valueCanonical'] ?? one['valueUrl'] ?? one['valueCode'] ?? one['valueString'];
+        const value =
+          one['valueUri'] ??
+          one['valueCanonical'] ??
+          one['valueUrl'] ??
+          one['valueCode'] ??
+          one['valueString'];
         return typeof value === 'string' ? [value] : [];
       }),
     ];
@@ -95,7 +99,10 @@ function judged(value: Json, type: string): Resource {
 
 async function stored({ store, type, id }: Context): Promise<Resource> {
   if (id === '')
-    throw new FhirError('required', 'The operation needs a resource: as the body, or in Parameters as "resource".');
+    throw new FhirError(
+      'required',
+      'The operation needs a resource: as the body, or in Parameters as "resource".',
+    );
   const current = await store.read({ type, id });
   if (current === undefined) throw new FhirError('not-found', `There is no ${refKey({ type, id })}.`);
   if (current.body === undefined) throw new FhirError('gone', `${refKey({ type, id })} was deleted.`);

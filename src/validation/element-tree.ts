@@ -5,7 +5,7 @@
 import type { Constraint, ElementDefinition, ElementType } from '../fhir/definitions.js';
 import type { Json } from '../fhir/json.js';
 import { sameJson } from '../fhir/same.js';
-import { corrected } from './errata.js';
+import { corrected, correctedStrength } from './errata.js';
 
 export interface TypeReference {
   /** `Quantity`, `code`, `Resource`, … */
@@ -128,9 +128,9 @@ function valued(element: ElementDefinition, prefix: string): TypedValue | undefi
   return undefined;
 }
 
-const bindingOf = ({ binding }: ElementDefinition): Binding | undefined =>
+const bindingOf = ({ binding, path }: ElementDefinition): Binding | undefined =>
   binding && {
-    strength: binding.strength,
+    strength: correctedStrength(path, binding.strength, binding.valueSet),
     valueSet: binding.valueSet,
     maxValueSet: binding.extension?.find(({ url }) => url === maxValueSetUrl)?.valueCanonical,
   };

@@ -51,6 +51,14 @@ const expressions: ReadonlyMap<string, string> = new Map([
   ],
 ]);
 
+const vitalUnits = 'http://hl7.org/fhir/ValueSet/ucum-vitals-common|4.0.1';
+
+/** The units of vital signs' components: extensible since R4B, as they always were for the observation itself. */
+export const correctedStrength = (path: string, strength: string, valueSet: string | undefined): string =>
+  path === 'Observation.component.value[x]' && valueSet === vitalUnits && strength === 'required'
+    ? 'extensible'
+    : strength;
+
 export function corrected(constraint: Constraint): Constraint {
   const meant = constraint.expression === undefined ? undefined : expressions.get(constraint.expression);
   return meant === undefined ? constraint : { ...constraint, expression: meant };

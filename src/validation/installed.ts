@@ -48,9 +48,11 @@ const keyOf = ({ resourceType, url, version }: Resource): string =>
 function globalsOf(resource: Resource): (readonly [string, string])[] {
   const list = resource.resourceType === 'ImplementationGuide' ? resource['global'] : undefined;
   return Array.isArray(list)
-    ? list.filter(isObject).flatMap(({ type, profile }) =>
-        typeof type === 'string' && typeof profile === 'string' ? [[type, profile] as const] : [],
-      )
+    ? list
+        .filter(isObject)
+        .flatMap(({ type, profile }) =>
+          typeof type === 'string' && typeof profile === 'string' ? [[type, profile] as const] : [],
+        )
     : [];
 }
 

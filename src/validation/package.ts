@@ -48,7 +48,8 @@ export function readPackage(tgz: Uint8Array): Package {
       if (isObject(found)) manifest = found;
     } else if (isDefinition(bytes)) {
       const resource = parsed(bytes);
-      if (isObject(resource) && typeof resource['url'] === 'string') definitions.push(slim(resource as Resource));
+      if (isObject(resource) && typeof resource['url'] === 'string')
+        definitions.push(slim(resource as Resource));
     }
   }
   if (!manifest) return refuse('it has no package/package.json');
@@ -87,7 +88,7 @@ function isDefinition(bytes: Buffer): boolean {
 /** The regular files of a tar archive. https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html */
 function* filesIn(tar: Buffer): Generator<readonly [name: string, bytes: Buffer]> {
   let longName: string | undefined;
-  for (let at = 0; at + 512 <= tar.length; ) {
+  for (let at = 0; at + 512 <= tar.length;) {
     const header = tar.subarray(at, at + 512);
     const text = (from: number, length: number): string =>
       header.toString('utf8', from, from + length).replace(/\0[^]*$/, '');

@@ -138,7 +138,8 @@ function withPackages(below: Catalog, installed: Installed): Catalog {
     valueSet(url, version) {
       const found = installed.find('ValueSet', canonical(url, version));
       return (
-        below.valueSet(url, version) ?? (found === undefined ? undefined : (found as unknown as ValueSetDefinition))
+        below.valueSet(url, version) ??
+        (found === undefined ? undefined : (found as unknown as ValueSetDefinition))
       );
     },
     conceptMaps: (url, version) => below.conceptMaps(url, version),

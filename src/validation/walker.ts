@@ -123,7 +123,9 @@ function walkItem(item: Item, property: Property, parent: Holder, frame: Frame, 
     if (!onlyInvariants && (!property.isDone || value === undefined))
       checkBinding(item, node, run, type === 'code');
     if (!property.isQuiet) checkInvariants(item, node, frame, run);
-    if (object) walkObject(object, noChildren, holderOf(item, object, node, parent), frame, run);
+    // Beside a value an id is enough.
+    if (object && (value === undefined || hasMoreThanId(object)))
+      walkObject(object, noChildren, holderOf(item, object, node, parent), frame, run);
     return;
   }
   if (!object) return;
@@ -145,6 +147,11 @@ function walkItem(item: Item, property: Property, parent: Holder, frame: Frame, 
   );
 }
 const noChildren: ReadonlyMap<string, ElementNode> = new Map();
+
+function hasMoreThanId(object: JsonObject): boolean {
+  for (const name in object) if (name !== 'id') return true;
+  return false;
+}
 
 const holderOf = (item: Item, value: JsonObject, node: ElementNode, parent: Holder): Holder => ({
   value,
