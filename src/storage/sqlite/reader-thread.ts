@@ -9,7 +9,14 @@ import type { Steps } from './query.js';
 import { answer, type Answered, type Question } from './reader.js';
 
 export type ToReader =
-  | { readonly what: 'ask'; readonly id: number; readonly question: Question; readonly budgetMs: number }
+  | {
+      readonly what: 'ask';
+      readonly id: number;
+      readonly question: Question;
+      readonly budgetMs: number;
+      /** Reading an index in order was tried, in vain. */
+      readonly isLong: boolean;
+    }
   | { readonly what: 'forget' }
   | { readonly what: 'close' };
 export interface FromReader {
@@ -36,12 +43,15 @@ let stale = 0;
 let turning = false;
 let closing = false;
 
-function start({ id, question, budgetMs }: Extract<ToReader, { what: 'ask' }>): void {
+function start({ id, question, budgetMs, isLong }: Extract<ToReader, { what: 'ask' }>): void {
   const connection = idle.pop() ?? connect({ ...options, keepsSets: true });
   running.push({
     id,
     connection,
-    steps: answer(connection, question),
+    steps: answer(
+      isLong ? { ...connection, limits: { ...connection.limits, probe: 0 } } : connection,
+      question,
+    ),
     budgetMs,
     deadline: performance.now() + budgetMs,
   });

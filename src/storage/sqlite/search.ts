@@ -109,9 +109,6 @@ function* setWhere(query: Query, kind: Kind, where: Node): Steps<Bits | undefine
   return undefined;
 }
 
-/** How many rows are read in order before longer ranges are counted. Those who keep sets are asked when that was tried. */
-const probed = ({ sets, limits }: Connection): number => (sets === undefined ? limits.probe : 0);
-
 /** Whether reading in order is likely to fill the page sooner than `count` candidates are judged. */
 function isDense({ query, kind, limit }: Wanted, count: number): boolean {
   const all = query.connection.one<number>('SELECT n FROM kind WHERE id = ?', kind.id)!;
@@ -128,7 +125,7 @@ function* unsorted(wanted: Wanted, where: Node): Steps<Hit[]> {
     driver.token ? inCreation(wanted, driver) : fromCandidates(wanted, { driver, count });
   const few = shortest(connection, drivers, limits.few) ?? shortest(connection, drivers, limits.probe);
   if (few !== undefined && !isDense(wanted, few.count)) return (yield* from(few))!;
-  const rows = few?.count ?? probed(connection);
+  const rows = few?.count ?? limits.probe;
   const early = rows === 0 ? undefined : yield* inCreation({ ...wanted, rows }, stream);
   if (early !== undefined) return early;
   const some = shortest(connection, drivers, limits.many);
@@ -165,7 +162,7 @@ function* sorted(wanted: Wanted, where: Node): Steps<Hit[]> {
     return (yield* inOrder(wanted, order, among, stream, isShort ? rows : undefined))!;
   }
   const order = orderOf(connection, kind, first);
-  const most = few?.count ?? probed(connection);
+  const most = few?.count ?? limits.probe;
   let hits: Hit[] | undefined = order === undefined ? [] : undefined;
   if (order !== undefined && most > 0) hits = yield* inOrder({ ...wanted, rows: most }, order, among);
   if (hits === undefined) {

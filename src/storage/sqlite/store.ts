@@ -153,21 +153,21 @@ function store({
         connection.clock.until = Infinity;
       }
     });
-    return (
-      quick !== undefined
-        ? quick.result
-        : await readers().ask({ what: 'ask', question, budgetMs: searchBudgetMs })
-    ) as T;
+    if (quick !== undefined && quick !== 'long') return quick.result as T;
+    return readers().ask({ what: 'ask', question, budgetMs: searchBudgetMs, isLong: quick === 'long' });
   }
 
-  /** The answer, where it comes within the patience there is. */
-  function stepped(steps: Steps<Answered>, started: number): { readonly result: Answered } | undefined {
+  /** The answer, where it comes within the patience there is; 'long' where the search has found that it needs sets. */
+  function stepped(
+    steps: Steps<Answered>,
+    started: number,
+  ): { readonly result: Answered } | 'long' | undefined {
     for (;;) {
       const step = steps.next();
       if (step.done) return { result: step.value };
       if (step.value === 'long' || performance.now() - started >= connection.limits.patienceMs) {
         steps.return(0);
-        return undefined;
+        return step.value;
       }
     }
   }
