@@ -7,6 +7,7 @@ import type { ExportOptions } from './cli/export.js';
 import type { LoadOptions } from './cli/load.js';
 import { Problem, sentenceOf } from './cli/problem.js';
 import type { SampleCommandOptions } from './cli/sample.js';
+import type { ParameterOptions } from './cli/reindex-parameters.js';
 import type { StartOptions } from './cli/start.js';
 import type { DataOptions, TargetOptions } from './cli/target.js';
 
@@ -128,10 +129,21 @@ targetOptions(
   await exitWith((await import('./cli/package.js')).installPackages(paths, options));
 });
 
-dataOptions(program.command('reindex').description("make every index row anew, on a stopped server's data"))
+targetOptions(
+  program
+    .command('reindex')
+    .description(
+      "make every index row anew, on a stopped server's data; with --parameter bring search in line with stored SearchParameters, also while a server runs",
+    ),
+)
+  .option('--parameter <url>', 'the canonical url of a SearchParameter; may be repeated', collect)
   .option('--quiet', 'show no progress')
-  .action(async (options: DataOptions & { quiet?: boolean }) => {
-    await exitWith((await import('./cli/reindex.js')).reindex(options));
+  .action(async ({ parameter, ...options }: ParameterOptions) => {
+    await exitWith(
+      parameter === undefined
+        ? (await import('./cli/reindex.js')).reindex(options)
+        : (await import('./cli/reindex-parameters.js')).reindexParameters({ ...options, parameter }),
+    );
   });
 
 dataOptions(

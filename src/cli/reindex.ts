@@ -2,10 +2,16 @@
 import { existsSync } from 'node:fs';
 import { Problem, sentenceOf } from './problem.js';
 import { grouped, showProgress } from './progress.js';
-import { openSystem, type DataOptions } from './target.js';
+import { openSystem, type DataOptions, type TargetOptions } from './target.js';
 
 /** Makes every index row anew from the stored resources. */
-export async function reindex(options: DataOptions & { readonly quiet?: boolean }): Promise<number> {
+export async function reindex(options: TargetOptions & { readonly quiet?: boolean }): Promise<number> {
+  if (options.url !== undefined) {
+    throw new Problem(
+      'The whole index is made anew on the data of a stopped server only.',
+      'Stop it and give --data, or name SearchParameters by --parameter.',
+    );
+  }
   const { system } = await openSystem(options, { mustExist: true });
   const progress = showProgress({ noun: 'resources', totalBytes: undefined, quiet: options.quiet ?? false });
   try {

@@ -11,7 +11,8 @@ export interface Cors {
   preflight(method: string | undefined, headers: Headers): FhirResponse | undefined;
 }
 
-const exposed = 'Content-Location, ETag, Last-Modified, Location, X-Request-Id, X-Security-Context';
+const exposed =
+  'Content-Location, ETag, Last-Modified, Location, Retry-After, X-Progress, X-Request-Id, X-Security-Context';
 const allowedHeaders =
   'Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Idempotency-Key, Prefer, X-Request-Id, X-Security-Context';
 

@@ -69,7 +69,12 @@ async function storeNew(store: Store, settings: Settings, events: readonly Resou
       await store.commit(writes);
       return;
     } catch (error) {
-      if (!(error instanceof WriteConflict) || error.reason !== 'version') throw error;
+      if (!(error instanceof WriteConflict)) throw error;
+      if (error.reason === 'index') {
+        await settings.refreshCustom?.();
+        continue;
+      }
+      if (error.reason !== 'version') throw error;
       const there = await Promise.all(
         left.map(async event => (await store.read(refOf(event))) !== undefined),
       );
