@@ -1,35 +1,18 @@
 // HL7's R4 examples: each is PUT and read back equal but for meta.versionId and meta.lastUpdated.
 import { existsSync, readFileSync } from 'node:fs';
-import { gunzipSync } from 'node:zlib';
 import { expect, it } from 'vitest';
 import { parseJson, writeJson, type JsonObject } from '../../src/fhir/json.js';
 import { sameContent } from '../../src/fhir/stamp.js';
 import type { Resource } from '../../src/fhir/resource.js';
 import { onEveryStore } from '../system.js';
 import { invalidExamples } from './invalid-examples.js';
+import { filesIn } from './package-files.js';
 
 const archive = new URL(
   '../../../shared/data/hl7/hl7.fhir.r4.examples-4.0.1-two-thirds.tgz',
   import.meta.url,
 );
 const present = existsSync(archive);
-
-/** The JSON files of a package: a tar is 512-byte headers, each followed by its content in whole blocks. */
-function* filesIn(tgz: Buffer): Generator<{ name: string; text: string }> {
-  const tar = gunzipSync(tgz);
-  for (let at = 0; at + 512 <= tar.length && tar[at] !== 0;) {
-    const text = (from: number, length: number) =>
-      tar
-        .subarray(at + from, at + from + length)
-        .toString()
-        .replace(/\0.*$/s, '');
-    const size = parseInt(text(124, 12), 8);
-    const name = text(0, 100);
-    if (text(156, 1) !== '5' && name.endsWith('.json'))
-      yield { name, text: tar.subarray(at + 512, at + 512 + size).toString() };
-    at += 512 + Math.ceil(size / 512) * 512;
-  }
-}
 
 onEveryStore('HL7 examples', {}, tsela => {
   it.skipIf(!present)(

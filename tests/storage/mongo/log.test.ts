@@ -29,7 +29,7 @@ describe.skipIf(unavailable)(title('MongoDB change log'), () => {
 
   test('a reader waits for a number that is still to be used', async () => {
     await store.commit([write('Patient/a')]);
-    const late = await takeNumbers(layout, 'log', 1);
+    const { first: late } = await takeNumbers(layout, 'log', 1);
     await store.commit([write('Patient/c')]);
     const reading = ids();
     await layout.log.insertOne({ _id: late, t: 'Patient', r: 'Patient/b', v: 1, m: 'PUT', lu: Date.now() });
@@ -55,6 +55,21 @@ describe.skipIf(unavailable)(title('MongoDB change log'), () => {
       [3, 'Patient/b'],
       [4, 'Patient/c'],
     ]);
+  });
+
+  test('a fence waits until every number taken before it is used or taken away', async () => {
+    await store.commit([write('Patient/a', { index: 1 })]);
+    const { first: used } = await takeNumbers(layout, 'log', 1);
+    const { first: unused, fence } = await takeNumbers(layout, 'log', 1);
+    expect(fence).toBe(0);
+    const raising = store.fenceIndex(2);
+    // A commit that saw no fence is still on its way, another died.
+    await layout.log.insertOne({ _id: used, t: 'Patient', r: 'Patient/b', v: 1, m: 'PUT', lu: Date.now() });
+    await raising;
+    expect(await layout.log.findOne({ _id: used })).toMatchObject({ r: 'Patient/b' });
+    expect(await layout.log.findOne({ _id: unused })).toEqual({ _id: unused });
+    expect((await takeNumbers(layout, 'log', 1)).fence).toBe(2);
+    await expect(store.commit([write('Patient/c', { index: 1 })])).rejects.toMatchObject({ reason: 'index' });
   });
 
   test('a refused commit leaves nothing in the log, and no number that readers wait for', async () => {
