@@ -4,10 +4,10 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { child, tsela } from '../children.mjs';
 import { dropDatabase } from '../mongo.mjs';
-import { population, transactions } from '../population.mjs';
+import { population, suffixOf, transactions } from '../population.mjs';
 import { expectStatus } from '../rounds.mjs';
 import { shapesOf } from '../shapes.mjs';
-import { latency, randomFrom, short } from '../statistics.mjs';
+import { latency, pick, randomFrom, short } from '../statistics.mjs';
 import { fileOf } from '../store-file.mjs';
 
 const many = number => number.toLocaleString('en');
@@ -164,8 +164,8 @@ const rate = 200;
 async function calmness(bench, server, people, copies) {
   const random = randomFrom(7);
   const reads = Array.from({ length: 500 }, () => {
-    const [{ type, id }] = [people.copy(Math.floor(random() * copies))[Math.floor(random() * people.size)]];
-    return { url: `/fhir/${type}/${id}` };
+    const { resourceType, id } = pick(random, people.resources);
+    return { url: `/fhir/${resourceType}/${id}${suffixOf(Math.floor(random() * copies))}` };
   });
   const reader = await child('loader.mjs');
   const during = async work => {
