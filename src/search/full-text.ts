@@ -5,6 +5,7 @@
 // would turn "not smoking" round. What holds punctuation inside, such as x-ray, is a phrase of its words.
 import { FhirError } from '../errors.js';
 import { fold } from './fold.js';
+import { isMarks } from './words.js';
 import { and, not, or, type Node } from './plan.js';
 import { leaf, quoted } from './types/search-type.js';
 
@@ -89,7 +90,7 @@ export function fullText(name: FullTextName, value: string): Node {
   const said = (start: number, text: string, open: boolean): Node => {
     const folded = fold(text);
     const parts = folded.split(' ');
-    if (!/[\p{L}\p{N}\p{M}]/u.test(folded)) {
+    if (folded === '' || isMarks(folded)) {
       at = start;
       fail('expected a word or a number');
     }

@@ -95,8 +95,18 @@ function gather(object: JsonObject, of: ReadonlyMap<string, Take>, into: Gatheri
   for (const name in object) of.get(name)?.(object[name]!, into);
 }
 
-function add(to: Set<string>, text: string, into: Gathering): void {
-  if (text === '' || into.left <= 0 || to.has(text)) return;
+/** Longer ones are not kept: nobody looks for them, and an index would cut them. */
+const longestWord = 1_000;
+const tooLong = new RegExp(`[^ ]{${longestWord + 1},}`, 'g');
+
+/** Whether a folded text is punctuation, which `fold` leaves as it is where there is nothing else. */
+export const isMarks = (folded: string): boolean =>
+  !/^[a-z0-9]/.test(folded) && /[\p{P}\p{S}\p{C}]/u.test(folded);
+
+function add(to: Set<string>, folded: string, into: Gathering): void {
+  const text =
+    folded.length > longestWord ? folded.replace(tooLong, '').replace(/ {2,}/g, ' ').trim() : folded;
+  if (text === '' || into.left <= 0 || to.has(text) || isMarks(text)) return;
   const kept = text.length <= into.left ? text : text.slice(0, Math.max(0, text.lastIndexOf(' ', into.left)));
   if (kept !== '') to.add(kept);
   into.left -= text.length;

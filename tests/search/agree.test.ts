@@ -109,6 +109,28 @@ const is = (code: string, value: fc.Arbitrary<string>): fc.Arbitrary<string> =>
 const missing = (...params: readonly string[]): fc.Arbitrary<string> =>
   fc.tuple(fc.constantFrom(...params), fc.boolean()).map(([param, value]) => `${param}:missing=${value}`);
 
+const term = fc.oneof(
+  fc.constantFrom(
+    'abe',
+    'bo',
+    'zoe',
+    'ann',
+    'code',
+    'a',
+    'female',
+    'ωmega',
+    'x',
+    '"zoe ann"',
+    '"code a"',
+    'omega*',
+    'fem*',
+  ),
+  fc.constantFrom(...names.filter(one => /\p{L}/u.test(one)), 'c|d').map(escaped),
+);
+const contentText = fc
+  .tuple(fc.constantFrom('', '-'), term, fc.constantFrom(' ', ' OR ', ' AND ', ' NOT ', ','), term)
+  .chain(parts => fc.constantFrom(parts.join(''), `${parts[0]}${parts[1]}`, `-(${parts.join('')})`));
+
 /** Comparisons of text, negated and joined. */
 function filter(...of: readonly (readonly [string, fc.Arbitrary<string>])[]): fc.Arbitrary<string> {
   const comparison = fc.oneof(
@@ -144,6 +166,7 @@ const ofPatient = fc.oneof(
       ['identifier', fc.constantFrom(...codes.slice(0, 4))],
     ),
   ),
+  is('_content', contentText),
   is('active', fc.constantFrom('true', 'false')),
   is('_id', list(fc.constantFrom(...people))),
   missing('name', 'gender', 'birthdate', 'identifier', 'general-practitioner'),
@@ -158,6 +181,8 @@ const ofObservation = fc.oneof(
   is('code:text', fc.constantFrom('code a', 'code', 'b')),
   is('_filter', filter(['patient.given', nameText], ['code', fc.constantFrom(...codes.slice(0, 4))])),
   is('combo-code', list(tokenText)),
+  is('_content', contentText),
+  is('patient._content', contentText),
   is('patient', list(fc.constantFrom(...people))),
   is('date', list(dateText)),
   is('value-quantity', list(quantityText)),

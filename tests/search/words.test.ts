@@ -80,7 +80,7 @@ describe('words of a resource', () => {
   it('are kept up to a million characters, by whole words', () => {
     const { content } = wordsOf({ resourceType: 'Basic', code: { text: 'words '.repeat(300_000) } });
     expect(content.length).toBeLessThanOrEqual(mostText + 2);
-    expect(content.endsWith(' words ')).toBe(true);
+    expect(content.slice(-13)).toBe(' words words ');
     expect(wordsOf({ resourceType: 'Basic', code: { text: 'w'.repeat(mostText + 1) } }).content.length).toBe(
       0,
     );
