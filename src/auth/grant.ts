@@ -1,7 +1,7 @@
 // A grant: what the caller of a request may see and do. It compiles to a plan node per resource type, which the
 // guarded store (guarded-store.ts) ANDs to everything. https://hl7.org/fhir/R4/security.html
 import { resourceTypes } from '../fhir/definitions.js';
-import { all, type Node } from '../search/plan.js';
+import { all, none, type Node } from '../search/plan.js';
 
 export type Permission = 'create' | 'read' | 'update' | 'delete' | 'search';
 
@@ -35,3 +35,6 @@ export const SYSTEM: Grant = { id: 'system', principal: 'system', visible: () =>
 
 /** Open development mode (`--open`, loopback only): everything, for everyone who can reach the port. */
 export const OPEN: Grant = { id: 'open', principal: 'open', visible: () => all, permits: () => true };
+
+/** A request without a token: what is public needs no permission and shows no record. */
+export const NOBODY: Grant = { id: 'nobody', principal: 'nobody', visible: () => none, permits: () => false };

@@ -1,0 +1,126 @@
+// People who can sign in: each account is one Practitioner, PractitionerRole, Patient or RelatedPerson of the records.
+// Passwords are kept as argon2id hashes; names are compared without case and never told apart from unknown ones.
+import { FhirError } from '../errors.js';
+import type { Documents } from '../storage/documents.js';
+import type { User } from './identity.js';
+import type { Ended } from './oidc-adapter.js';
+import { hashPassword } from './passwords.js';
+import { randomText } from './secrets.js';
+
+export interface Account {
+  readonly id: string;
+  /** What they type to sign in. */
+  readonly name: string;
+  /** Relative, such as `Practitioner/7`. */
+  readonly fhirUser: string;
+  readonly roles: readonly string[];
+  readonly facility?: string;
+  /** Ids of the patients whose record is theirs to see; for Patient and RelatedPerson. */
+  readonly patients?: readonly string[];
+  readonly password: string;
+  /** Sealed; absent without a second factor. */
+  readonly totp?: string;
+  /** Hashes of the recovery codes that were not used. */
+  readonly recovery?: readonly string[];
+  readonly disabled?: boolean;
+  readonly created: number;
+}
+
+export type NewAccount = Omit<Account, 'id' | 'created' | 'password' | 'totp' | 'recovery' | 'disabled'> & {
+  readonly password: string;
+};
+
+export interface Accounts {
+  /** @throws FhirError `value`, `duplicate` */
+  add(account: NewAccount): Promise<Account>;
+  find(id: string): Promise<Account | undefined>;
+  byName(name: string): Promise<Account | undefined>;
+  list(): Promise<readonly Account[]>;
+  /** Changes what is there now, however many change it at once; the same object is no change. @throws FhirError `not-found` */
+  change(id: string, change: (account: Account) => Account): Promise<Account>;
+  remove(id: string): Promise<boolean>;
+}
+
+export const accountRoles = [
+  'administrator',
+  'doctor',
+  'nurse',
+  'pharmacist',
+  'laboratory',
+  'reception',
+  'patient',
+  'proxy',
+] as const;
+
+const collection = 'accounts';
+const names = 'account-names';
+const nameKey = (name: string): string => name.normalize('NFKC').trim().toLowerCase();
+
+export function openAccounts(documents: Documents, onEnded: (what: Ended) => void): Accounts {
+  const find = async (id: string): Promise<Account | undefined> =>
+    (await documents.get(collection, id))?.value as Account | undefined;
+  return {
+    find,
+    async add({ password, ...given }) {
+      check(given.name, given.fhirUser, given.roles);
+      const account: Account = {
+        ...given,
+        id: randomText(12),
+        password: await hashPassword(password),
+        created: Date.now(),
+      };
+      if ((await documents.put(names, nameKey(given.name), account.id, { expected: 0 })) === undefined)
+        throw new FhirError('duplicate', `There is an account "${given.name}" already.`);
+      await documents.put(collection, account.id, account);
+      return account;
+    },
+    async byName(name) {
+      const id = (await documents.get(names, nameKey(name)))?.value;
+      return typeof id === 'string' ? find(id) : undefined;
+    },
+    async list() {
+      return (await documents.list(collection)).map(({ value }) => value as Account);
+    },
+    async change(id, change) {
+      for (;;) {
+        const document = await documents.get(collection, id);
+        if (document === undefined) throw new FhirError('not-found', 'There is no such account.');
+        const changed = change(document.value as Account);
+        if (changed === document.value) return changed;
+        const put = await documents.put(collection, id, changed, { expected: document.revision });
+        if (put === undefined) continue;
+        onEnded({ account: id });
+        return changed;
+      }
+    },
+    async remove(id) {
+      const taken = await documents.take(collection, id);
+      if (taken === undefined) return false;
+      await documents.delete(names, nameKey((taken.value as Account).name));
+      onEnded({ account: id });
+      return true;
+    },
+  };
+}
+
+export const userOf = ({ id, fhirUser, roles, facility, patients }: Account): User => ({
+  account: id,
+  fhirUser,
+  roles,
+  ...(facility === undefined ? {} : { facility }),
+  ...(patients === undefined ? {} : { patients }),
+});
+
+/** @throws FhirError `value` */
+function check(name: string, fhirUser: string, roles: readonly string[]): void {
+  if (!/^\S(?:.{0,98}\S)?$/u.test(name)) throw new FhirError('value', 'A name has 1 to 100 characters.');
+  if (!/^(?:Practitioner|PractitionerRole|Patient|RelatedPerson)\/[A-Za-z0-9.-]{1,64}$/.test(fhirUser)) {
+    throw new FhirError(
+      'value',
+      `"${fhirUser}" is not a Practitioner, PractitionerRole, Patient or RelatedPerson, such as Practitioner/7.`,
+    );
+  }
+  const unknown = roles.find(role => !(accountRoles as readonly string[]).includes(role));
+  if (unknown !== undefined)
+    throw new FhirError('value', `"${unknown}" is no role: ${accountRoles.join(', ')} are.`);
+}

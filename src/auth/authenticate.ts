@@ -1,0 +1,179 @@
+// From a bearer token to who it speaks for. A token is looked up by its hash, and what was found is remembered for ten
+// seconds, or until something it stands on ends on this node. https://www.rfc-editor.org/rfc/rfc6750
+import { FhirError } from '../errors.js';
+import type { Documents } from '../storage/documents.js';
+import { userOf, type Accounts } from './accounts.js';
+import type { Approvals } from './approvals.js';
+import type { Clients } from './clients.js';
+import type { Grant } from './grant.js';
+import type { Identity } from './identity.js';
+import { collectionOf, isSessionAlive, type Ended } from './oidc-adapter.js';
+import { scopesIn } from './scopes.js';
+import { hashed } from './secrets.js';
+
+/** Who asks, and what they may. */
+export interface Caller {
+  readonly identity: Identity;
+  readonly grant: Grant;
+}
+
+export interface Authenticate {
+  /**
+   * @param authorization the header as it came
+   * @param base the FHIR base that is asked: tokens for another one are refused
+   * @throws FhirError `not-authenticated` with the WWW-Authenticate header
+   */
+  (authorization: string | undefined, base: string): Promise<Caller>;
+  /** Forgets what stood on something that ended. */
+  forget(what: Ended): void;
+}
+
+export interface AuthenticateOptions {
+  readonly documents: Documents;
+  readonly accounts: Accounts;
+  readonly clients: Clients;
+  readonly approvals: Approvals;
+  readonly compile: (identity: Identity) => Grant;
+}
+
+interface Found extends Caller {
+  readonly aud: string;
+  /** Milliseconds since 1970 UTC. */
+  readonly expires: number;
+  readonly session: string | undefined;
+}
+
+interface Remembered {
+  readonly found: Found | undefined;
+  readonly until: number;
+}
+
+/** The part of a stored token that matters here. */
+interface StoredToken {
+  readonly accountId?: string;
+  readonly clientId?: string;
+  readonly grantId?: string;
+  readonly aud?: string;
+  readonly scope?: string;
+  readonly exp?: number;
+  readonly jkt?: string;
+  readonly 'x5t#S256'?: string;
+}
+
+const rememberFor = 10_000;
+const rememberNothingFor = 1000;
+const mostRemembered = 10_000;
+
+export function createAuthenticate(options: AuthenticateOptions): Authenticate {
+  const remembered = new Map<string, Remembered>();
+  /** Raised when something ends, so that what was looked up before is not remembered after. */
+  let endings = 0;
+
+  const lookUp = async (key: string): Promise<Found | undefined> => {
+    const known = remembered.get(key);
+    const now = Date.now();
+    if (known !== undefined && known.until > now) return known.found;
+    const before = endings;
+    const found = await find(options, key);
+    if (endings !== before) return found;
+    remembered.delete(key);
+    remembered.set(key, {
+      found,
+      until: now + (found === undefined ? rememberNothingFor : rememberFor),
+    });
+    // The map keeps the order of insertion: the first is the oldest.
+    if (remembered.size > mostRemembered) remembered.delete(remembered.keys().next().value!);
+    return found;
+  };
+
+  const authenticate = async (authorization: string | undefined, base: string): Promise<Caller> => {
+    const [, token] = /^bearer +([\w.~+/-]{1,2000}=*)$/i.exec(authorization ?? '') ?? [];
+    if (token === undefined) {
+      throw refused(
+        'A valid token is needed: send Authorization: Bearer, with an access token of this server.',
+        base,
+        authorization === undefined ? undefined : 'invalid_request',
+      );
+    }
+    const found = await lookUp(hashed(token));
+    if (found === undefined || found.expires <= Date.now() || found.aud !== base)
+      throw refused('The token is unknown, has expired, or is not for this server.', base, 'invalid_token');
+    return found;
+  };
+  return Object.assign(authenticate, {
+    forget(what: Ended) {
+      endings++;
+      for (const [key, { found }] of remembered) if (standsOn(what, key, found)) remembered.delete(key);
+    },
+  });
+}
+
+function standsOn(what: Ended, key: string, found: Found | undefined): boolean {
+  if ('token' in what) return key === what.token;
+  if (found === undefined) return false;
+  const { identity, session } = found;
+  if ('grantId' in what) return identity.grantId === what.grantId;
+  if ('session' in what) return session === what.session;
+  if ('client' in what) return identity.clientId === what.client;
+  return identity.user?.account === what.account;
+}
+
+const refused = (message: string, base: string, error: string | undefined): FhirError =>
+  new FhirError('not-authenticated', message, {
+    headers: {
+      'www-authenticate': `Bearer realm="${base}"${error === undefined ? '' : `, error="${error}"`}`,
+    },
+  });
+
+/** Everything a token stands on has to be there: the grant, the client, the account, the session where it is bound to one. */
+async function find(options: AuthenticateOptions, key: string): Promise<Found | undefined> {
+  const { documents, clients, compile } = options;
+  const ofUser = (await documents.get(collectionOf('AccessToken'), key))?.value as StoredToken | undefined;
+  const token =
+    ofUser ??
+    ((await documents.get(collectionOf('ClientCredentials'), key))?.value as StoredToken | undefined);
+  if (token?.clientId === undefined || token.aud === undefined || token.exp === undefined) return undefined;
+  // A token bound to a key is worth nothing without the proof.
+  if (token.jkt !== undefined || token['x5t#S256'] !== undefined) return undefined;
+  if ((await clients.find(token.clientId)) === undefined) return undefined;
+  const made =
+    ofUser === undefined
+      ? { identity: serviceIdentity(token.clientId, token), session: undefined }
+      : await userIdentity(options, token.clientId, token);
+  if (made === undefined) return undefined;
+  return { ...made, grant: compile(made.identity), aud: token.aud, expires: token.exp * 1000 };
+}
+
+const serviceIdentity = (clientId: string, { scope }: StoredToken): Identity => ({
+  sub: clientId,
+  clientId,
+  scopes: scopesIn(scope),
+  grantId: `client:${clientId}`,
+});
+
+async function userIdentity(
+  { documents, accounts, approvals }: AuthenticateOptions,
+  clientId: string,
+  { accountId = '', grantId = '', scope }: StoredToken,
+): Promise<{ identity: Identity; session: string | undefined } | undefined> {
+  const grant = (await documents.get(collectionOf('Grant'), hashed(grantId)))?.value as
+    { clientId?: string; accountId?: string } | undefined;
+  if (grant === undefined || grant.clientId !== clientId || grant.accountId !== accountId) return undefined;
+  const account = await accounts.find(accountId);
+  const approval = await approvals.find(accountId, grantId);
+  if (account === undefined || account.disabled === true || approval === undefined) return undefined;
+  const { session, context } = approval;
+  if (session !== undefined && !(await isSessionAlive(documents, session))) return undefined;
+  return {
+    session,
+    identity: {
+      sub: accountId,
+      clientId,
+      user: userOf(account),
+      scopes: scopesIn(scope),
+      ...(context.patient === undefined ? {} : { patient: context.patient }),
+      ...(context.encounter === undefined ? {} : { encounter: context.encounter }),
+      grantId,
+    },
+  };
+}

@@ -1,0 +1,173 @@
+// The authorization server of this process: the provider with everything SMART adds around it, who may sign in, which
+// apps there are, and what a token means. http/ mounts it at /auth. https://hl7.org/fhir/smart-app-launch/
+import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
+import { FhirError } from '../errors.js';
+import type { JsonObject } from '../fhir/json.js';
+import type { Documents } from '../storage/documents.js';
+import { openAccounts, type Accounts } from './accounts.js';
+import { openApprovals, openLaunches } from './approvals.js';
+import { createAuthenticate, type Authenticate } from './authenticate.js';
+import { openClients, type Clients } from './clients.js';
+import type { CompileGrant, Directory } from './directory.js';
+import { securityOf, smartConfiguration, type ProviderMetadata } from './discovery.js';
+import { authorizeRequests, introspectByBearer, tokenRequests, type Middleware } from './endpoints.js';
+import type { AccessEvent } from './events.js';
+import { html, sendPage } from './html.js';
+import { interactions } from './interaction.js';
+import { signingKeys, type SigningKeys } from './keys.js';
+import { launchEndpoint } from './launch.js';
+import { createLogin } from './login.js';
+import { managePages } from './manage.js';
+import type { Ended } from './oidc-adapter.js';
+import { createProvider } from './provider.js';
+import { issueRegistrationToken } from './registration.js';
+import { openSecrets } from './secrets.js';
+
+export interface AuthorizationServerOptions {
+  readonly documents: Documents;
+  /** Scheme, host and port that clients know the server by. */
+  readonly origin: string;
+  /** FHIR bases that tokens can be for, without trailing slash. */
+  readonly bases: readonly string[];
+  /** At least 32 characters; absent: made once and kept in the store. */
+  readonly secret: string | undefined;
+  readonly privateJwks: boolean;
+  readonly directory: Directory;
+  readonly compile: CompileGrant;
+  readonly onEvent: (event: AccessEvent) => void;
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface AuthorizationServer {
+  /** Changes when keys do: whoever mounts it asks for each request. */
+  readonly app: () => Provider;
+  readonly authenticate: Authenticate;
+  readonly accounts: Accounts;
+  readonly clients: Clients;
+  /** .well-known/smart-configuration */
+  readonly configuration: () => JsonObject;
+  /** CapabilityStatement.rest.security */
+  readonly security: () => JsonObject;
+  /** A token with which one app can register itself, for at most these scopes. */
+  registrationToken(scopes: readonly string[]): Promise<string>;
+  /** Signs with new keys from now on; what the old ones signed stays valid. */
+  rotateKeys(): Promise<void>;
+  close(): void;
+}
+
+export const authPath = '/auth';
+const lookAfter = 5 * 60_000;
+
+export async function createAuthorizationServer(
+  options: AuthorizationServerOptions,
+): Promise<AuthorizationServer> {
+  const { documents, origin, bases, directory, compile, onEvent, onFailure } = options;
+  const issuer = origin + authPath;
+  const secrets = await openSecrets(documents, options.secret);
+  let forget: (what: Ended) => void = () => undefined;
+  const onEnded = (what: Ended): void => forget(what);
+  const accounts = openAccounts(documents, onEnded);
+  const clients = openClients(documents, onEnded);
+  const approvals = openApprovals(documents, onEnded);
+  const launches = openLaunches(documents);
+  const login = createLogin(documents, accounts, secrets);
+  const authenticate = createAuthenticate({ documents, accounts, clients, approvals, compile });
+  forget = what => authenticate.forget(what);
+
+  let current: { provider: Provider; metadata: ProviderMetadata; revision: number };
+  const provider = (): Provider => current.provider;
+  const bearer = async (ctx: KoaContextWithOIDC) => {
+    let refusal: unknown;
+    for (const base of bases) {
+      try {
+        return { ...(await authenticate(ctx.headers.authorization, base)), base };
+      } catch (error) {
+        refusal = error;
+      }
+    }
+    throw refusal;
+  };
+  const shared = { provider, prefix: authPath, accounts, clients, approvals, login, onEvent };
+  const middlewares: readonly Middleware[] = [
+    failures(onFailure),
+    managePages({ ...shared, documents, secrets, onEnded }),
+    interactions({ ...shared, bases, launches, directory, compile }),
+    launchEndpoint({ clients, launches, directory, callerOf: bearer, onEvent }),
+    introspectByBearer(provider, ctx => bearer(ctx).then(({ identity }) => identity.clientId, () => undefined)), // prettier-ignore
+    authorizeRequests,
+    tokenRequests(provider),
+  ];
+  const build = ({ keys, revision }: SigningKeys): void => {
+    const { privateJwks } = options;
+    const made = createProvider({ issuer, bases, documents, clients, accounts, approvals, launches, secrets, keys, privateJwks, onEnded }); // prettier-ignore
+    for (const middleware of middlewares) made.provider.use(middleware as Parameters<Provider['use']>[0]);
+    report(made.provider, onEvent, onFailure);
+    current = { ...made, revision };
+  };
+  build(await signingKeys(documents, secrets));
+
+  /** Other processes may have made new keys; what has expired is removed. */
+  const look = async (): Promise<void> => {
+    const keys = await signingKeys(documents, secrets);
+    if (keys.revision !== current.revision) build(keys);
+    await documents.sweep();
+  };
+  const timer = setInterval(() => void look().catch(onFailure), lookAfter).unref();
+  return {
+    app: provider,
+    authenticate,
+    accounts,
+    clients,
+    configuration: () => smartConfiguration(current.metadata),
+    security: () => securityOf(current.metadata),
+    registrationToken: scopes => issueRegistrationToken(provider(), documents, scopes),
+    async rotateKeys() {
+      build(await signingKeys(documents, secrets, true));
+    },
+    close: () => clearInterval(timer),
+  };
+}
+
+/** What fails here is told as a page and logged; nothing of it is shown. */
+const failures =
+  (onFailure: (error: unknown) => void): Middleware =>
+  async (ctx, next) => {
+    try {
+      await next();
+    } catch (error) {
+      const known = error instanceof FhirError && error.status < 500;
+      if (!known) onFailure(error);
+      const words = known ? error.message : 'Something is wrong on this server. Try again later.';
+      const status = known ? error.status : 500;
+      sendPage(ctx, 'This did not work', html`<p class="wrong">${words}</p>`, { status, prefix: authPath });
+    }
+  };
+
+function report(
+  provider: Provider,
+  onEvent: (event: AccessEvent) => void,
+  onFailure: (error: unknown) => void,
+): void {
+  provider.on('server_error', (_, error) => onFailure(error));
+  provider.on('grant.success', ({ oidc }) => {
+    const { AccessToken: token, ClientCredentials: service } = oidc.entities;
+    onEvent({
+      kind: 'token',
+      client: oidc.client?.clientId ?? '',
+      ...(token === undefined ? {} : { account: token.accountId, grantId: token.grantId }),
+      grantType: service === undefined ? String(oidc.params?.['grant_type']) : 'client_credentials',
+    });
+  });
+  const refused = (ctx: KoaContextWithOIDC, error: { error: string }): void => {
+    const client = ctx.oidc.client?.clientId;
+    onEvent({ kind: 'token-refused', error: error.error, ...(client === undefined ? {} : { client }) });
+  };
+  provider.on('grant.error', refused);
+  provider.on('grant.revoked', (ctx, grantId) => {
+    const client = ctx.oidc.client?.clientId;
+    onEvent({ kind: 'revoked', grantId, ...(client === undefined ? {} : { client }) });
+  });
+  provider.on('registration_create.success', (_, client) =>
+    onEvent({ kind: 'registered', client: client.clientId }),
+  );
+}

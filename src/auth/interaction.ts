@@ -1,0 +1,305 @@
+// The pages between an app's request and its code: sign in, then approve. The library keeps the request and leads here
+// and back; what is answered here can only narrow it.
+// https://hl7.org/fhir/smart-app-launch/app-launch.html#obtain-authorization-code
+import type { Interaction, KoaContextWithOIDC, Provider } from 'oidc-provider';
+import { userOf, type Account, type Accounts } from './accounts.js';
+import type { Approvals, Launch, LaunchContext, Launches } from './approvals.js';
+import type { ClientRecord, Clients } from './clients.js';
+import { chosenOf, consentPage, type Choice } from './consent.js';
+import type { CompileGrant, Directory } from './directory.js';
+import { readForm, type Middleware } from './endpoints.js';
+import type { AccessEvent } from './events.js';
+import type { Grant } from './grant.js';
+import { html, sendPage } from './html.js';
+import type { Login } from './login.js';
+import { codePage, passwordPage } from './login-page.js';
+import { baseOf, lifetimes, originOrScheme } from './provider.js';
+import { granted, isStaticScope, scopesIn } from './scopes.js';
+
+export interface InteractionOptions {
+  readonly provider: () => Provider;
+  readonly bases: readonly string[];
+  readonly prefix: string;
+  readonly accounts: Accounts;
+  readonly clients: Clients;
+  readonly approvals: Approvals;
+  readonly launches: Launches;
+  readonly login: Login;
+  readonly directory: Directory;
+  readonly compile: CompileGrant;
+  readonly onEvent: (event: AccessEvent) => void;
+}
+
+/** A form of this server, sent by one of its pages: other origins cannot fill in what is not theirs. */
+export const isSameOrigin = (ctx: KoaContextWithOIDC): boolean => {
+  const { origin } = ctx.headers;
+  const site = ctx.headers['sec-fetch-site'];
+  return (origin === undefined || origin === ctx.origin) && (site === undefined || site === 'same-origin' || site === 'none'); // prettier-ignore
+};
+
+export const interactions =
+  (options: InteractionOptions): Middleware =>
+  async (ctx, next) => {
+    const [, uid] = /^\/interaction\/([\w-]+)$/.exec(ctx.path) ?? [];
+    if (uid === undefined || !['GET', 'POST'].includes(ctx.method)) return void (await next());
+    const { prefix } = options;
+    let interaction: Interaction;
+    try {
+      interaction = await options.provider().interactionDetails(ctx.req, ctx.res);
+    } catch {
+      return expired(ctx, prefix);
+    }
+    if (interaction.uid !== uid) return expired(ctx, prefix);
+    const form = ctx.method === 'POST' ? await readForm(ctx) : undefined;
+    if (ctx.method === 'POST' && (form === undefined || !isSameOrigin(ctx))) return expired(ctx, prefix);
+    if (interaction.prompt.name === 'login') await signIn(options, ctx, interaction, form);
+    else await approve(options, ctx, interaction, form);
+  };
+
+const expired = (ctx: KoaContextWithOIDC, prefix: string): void =>
+  sendPage(ctx, 'This page has expired', html`<p>Go back to the app and start again.</p>`, {
+    status: 400,
+    prefix,
+  });
+
+/** Ends the interaction with what came of it; the browser goes on to the app or the next page. */
+async function finish(
+  { provider }: InteractionOptions,
+  ctx: KoaContextWithOIDC,
+  result: Parameters<Provider['interactionResult']>[2],
+): Promise<void> {
+  const to = await provider().interactionResult(ctx.req, ctx.res, result, {
+    mergeWithLastSubmission: 'consent' in result,
+  });
+  ctx.status = 303;
+  ctx.set('location', to);
+}
+
+const redirectOf = (interaction: Interaction): string | undefined => {
+  const uri = interaction.params['redirect_uri'];
+  return typeof uri === 'string' && URL.canParse(uri) ? originOrScheme(uri) : undefined;
+};
+
+async function signIn(
+  options: InteractionOptions,
+  ctx: KoaContextWithOIDC,
+  interaction: Interaction,
+  form: URLSearchParams | undefined,
+): Promise<void> {
+  const { prefix, login, clients, onEvent } = options;
+  const clientId = String(interaction.params['client_id']);
+  const client = await clients.find(clientId);
+  const page = { prefix, leadsTo: redirectOf(interaction) };
+  const action = `${prefix}/interaction/${interaction.uid}`;
+  const show = (content: ReturnType<typeof passwordPage>, status = 200): void =>
+    sendPage(ctx, 'Sign in', content, { ...page, status });
+  if (form === undefined)
+    return show(
+      passwordPage({ action, to: client?.name, hint: String(interaction.params['login_hint'] ?? '') }),
+    );
+  if (form.get('answer') === 'refuse')
+    return finish(options, ctx, { error: 'access_denied', error_description: 'the user did not sign in' });
+  const name = form.get('name') ?? '';
+  const code = form.get('code');
+  const step =
+    code === null
+      ? await login.password(interaction.uid, name, form.get('password') ?? '')
+      : await login.code(interaction.uid, code);
+  if (step.is === 'wants-code') return show(codePage({ action }));
+  if (step.is === 'refused') {
+    onEvent({ kind: 'login-refused', client: clientId });
+    return step.why === 'code'
+      ? show(codePage({ action, wrong: true }), 401)
+      : show(passwordPage({ action, to: client?.name, hint: name, wrong: step.why }), 401);
+  }
+  onEvent({ kind: 'login', account: step.account.id, client: clientId });
+  await finish(options, ctx, { login: { accountId: step.account.id, amr: [...step.amr], remember: false } });
+}
+
+/** What is to be approved, worked out anew for every request of the page: nothing of it comes from the form. */
+interface Asked {
+  readonly client: ClientRecord;
+  readonly account: Account;
+  readonly base: string;
+  readonly offered: readonly string[];
+  readonly launch: Launch | undefined;
+  readonly grant: Grant;
+}
+
+async function approve(
+  options: InteractionOptions,
+  ctx: KoaContextWithOIDC,
+  interaction: Interaction,
+  form: URLSearchParams | undefined,
+): Promise<void> {
+  const { onEvent } = options;
+  const refuse = (error: string, description: string): Promise<void> =>
+    finish(options, ctx, { error, error_description: description });
+  const asked = await askedBy(options, interaction);
+  if (typeof asked === 'string') return refuse('invalid_request', asked);
+  const { client, account, offered } = asked;
+  if (offered.length === 0)
+    return refuse('invalid_scope', `nothing of what was asked is allowed for ${client.name}`);
+  if (form?.get('answer') === 'refuse') {
+    onEvent({ kind: 'consent-refused', account: account.id, client: client.id });
+    return refuse('access_denied', 'the user refused');
+  }
+  const chosen = form === undefined ? offered : chosenOf(form.getAll('scope'), offered);
+  const subject = await subjectOf(options, asked, chosen, {
+    patient: form?.get('patient') ?? undefined,
+    encounter: form?.get('encounter') ?? undefined,
+    text: ctx.query['q'],
+  });
+  if (subject.isLost === true)
+    return refuse('access_denied', 'the user may not see the patient of the launch');
+  const isAnswered = form?.get('answer') === 'allow' || (form === undefined && client.trusted === true);
+  if (isAnswered && subject.open === undefined && chosen.length > 0)
+    return grantAccess(options, ctx, interaction, asked, chosen, subject.context);
+  const { open } = subject;
+  const wrong =
+    form === undefined
+      ? undefined
+      : chosen.length === 0
+        ? 'Choose at least one line, or refuse.'
+        : open?.patients !== undefined
+          ? 'Choose a patient.'
+          : undefined;
+  sendPage(
+    ctx,
+    `Allow ${client.name}?`,
+    consentPage({
+      action: `${options.prefix}/interaction/${interaction.uid}`,
+      client: client.name,
+      account,
+      offered,
+      patient: subject.patient,
+      wrong,
+      ...open,
+    }),
+    { prefix: options.prefix, leadsTo: redirectOf(interaction) },
+  );
+}
+
+/** A sentence where the request cannot be approved by anybody. */
+async function askedBy(
+  { clients, accounts, bases, launches, compile }: InteractionOptions,
+  { params, session }: Interaction,
+): Promise<Asked | string> {
+  const client = await clients.find(String(params['client_id']));
+  const account = await accounts.find(session?.accountId ?? '');
+  const base = baseOf(String(params['resource'] ?? params['aud']), bases);
+  if (client === undefined || account === undefined || base === undefined)
+    return 'the request cannot be served';
+  const value = params['launch'];
+  const launch = typeof value === 'string' ? await launches.find(value) : undefined;
+  if (typeof value === 'string' && (launch === undefined || launch.account !== account.id))
+    return 'launch is of another user, was used, or has expired';
+  const offered = granted(scopesIn(params['scope'] as string | undefined), client.scopes).filter(
+    scope => !scope.startsWith('system/'),
+  );
+  const grant = compile({
+    sub: account.id,
+    clientId: 'sign-in',
+    user: userOf(account),
+    scopes: ['user/Patient.rs', 'user/Encounter.rs'],
+    grantId: 'sign-in',
+  });
+  return { client, account, base, offered, launch, grant };
+}
+
+interface Subject {
+  readonly context: LaunchContext;
+  /** The EHR named a patient whom this person may not see. */
+  readonly isLost?: true;
+  /** Who is in context already. */
+  readonly patient?: Choice;
+  /** What still has to be chosen. */
+  readonly open?: {
+    readonly patients?: { readonly choices: readonly Choice[]; readonly search?: string };
+    readonly encounters?: readonly Choice[];
+  };
+}
+
+/** Whom the launch is about: what the EHR said, else what the person is or chooses, and may see. */
+async function subjectOf(
+  { directory }: InteractionOptions,
+  { launch, account, base, grant }: Asked,
+  chosen: readonly string[],
+  given: { patient: string | undefined; encounter: string | undefined; text: unknown },
+): Promise<Subject> {
+  const needsPatient = chosen.some(
+    scope => scope.startsWith('patient/') || scope === 'launch/patient' || scope === 'launch/encounter',
+  );
+  const known = launch?.context;
+  const own = account.patients ?? [];
+  const isOwnRecord = /^(?:Patient|RelatedPerson)\//.test(account.fhirUser);
+  const id =
+    known?.patient ?? (needsPatient ? (given.patient ?? (own.length === 1 ? own[0] : undefined)) : undefined);
+  const patient = id === undefined ? undefined : await directory.patient(base, grant, id);
+  if (known?.patient !== undefined && patient === undefined) return { context: {}, isLost: true };
+  if (needsPatient && patient === undefined) {
+    const text = typeof given.text === 'string' ? given.text : '';
+    const choices = await directory.patients(base, grant, text);
+    return {
+      context: known ?? {},
+      open: { patients: { choices, ...(isOwnRecord ? {} : { search: text }) } },
+    };
+  }
+  const context: LaunchContext = {
+    ...known,
+    ...(patient === undefined ? {} : { patient: patient.id }),
+    ...(launch === undefined && patient !== undefined ? { need_patient_banner: true } : {}),
+  };
+  const asksVisit =
+    chosen.includes('launch/encounter') && known?.encounter === undefined && patient !== undefined;
+  if (!asksVisit) return { context, ...(patient === undefined ? {} : { patient }) };
+  const encounters = await directory.encounters(base, grant, patient.id);
+  const encounter = encounters.find(each => each.id === given.encounter)?.id;
+  if (encounter === undefined && encounters.length > 0) return { context, patient, open: { encounters } };
+  return { context: { ...context, ...(encounter === undefined ? {} : { encounter }) }, patient };
+}
+
+async function grantAccess(
+  options: InteractionOptions,
+  ctx: KoaContextWithOIDC,
+  interaction: Interaction,
+  { client, account, base, launch }: Asked,
+  scopes: readonly string[],
+  context: LaunchContext,
+): Promise<void> {
+  const { provider, approvals, launches, onEvent } = options;
+  const value = interaction.params['launch'];
+  if (launch !== undefined && (await launches.take(String(value))) === undefined)
+    return finish(options, ctx, { error: 'invalid_request', error_description: 'launch was used' });
+  const grant = new (provider().Grant)({ accountId: account.id, clientId: client.id });
+  const known = scopes.filter(isStaticScope);
+  if (known.length > 0) grant.addOIDCScope([...known]);
+  grant.addResourceScope(resourceOf(interaction), [...scopes]);
+  const grantId = await grant.save();
+  const isOnline = scopes.includes('online_access') && !scopes.includes('offline_access');
+  await approvals.put(
+    {
+      grantId,
+      account: account.id,
+      fhirUser: account.fhirUser,
+      clientId: client.id,
+      aud: base,
+      scopes,
+      context,
+      ...(isOnline && interaction.session !== undefined ? { session: interaction.session.uid } : {}),
+      created: Date.now(),
+    },
+    Date.now() + lifetimes.grant * 1000,
+  );
+  // The request becomes what was approved, so that no later step can give more.
+  interaction.params['scope'] = scopes.join(' ');
+  await interaction.persist();
+  onEvent({ kind: 'consent', account: account.id, client: client.id, grantId });
+  await finish(options, ctx, { consent: { grantId } });
+}
+
+/** The base as the request wrote it: the library compares it by text. */
+const resourceOf = ({ params }: Interaction): string => {
+  const resource = params['resource'] ?? params['aud'];
+  return String(Array.isArray(resource) ? resource[0] : resource);
+};
