@@ -3,6 +3,7 @@
 // used, so that `tsela --help` answers at once. docs/cli.md is the manual.
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { ClientAddOptions } from './cli/client.js';
 import type { ExportOptions } from './cli/export.js';
 import type { LoadOptions } from './cli/load.js';
 import { Problem, sentenceOf } from './cli/problem.js';
@@ -10,6 +11,7 @@ import type { SampleCommandOptions } from './cli/sample.js';
 import type { ParameterOptions } from './cli/reindex-parameters.js';
 import type { StartOptions } from './cli/start.js';
 import type { DataOptions, TargetOptions } from './cli/target.js';
+import type { UserAddOptions } from './cli/user.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -163,6 +165,73 @@ dataOptions(
   .option('--full', 'compare the index of every resource with its content')
   .action(async (options: DataOptions & { full?: boolean }) => {
     await exitWith((await import('./cli/doctor.js')).doctor(options));
+  });
+
+const user = program.command('user').description('who can sign in');
+dataOptions(user.command('add').description('add somebody').argument('<name>', 'what they type to sign in'))
+  .requiredOption('--is <reference>', 'who that is in the records, such as Practitioner/7 or Patient/3')
+  .option('--role <role>', 'what they work as; may be repeated', collect)
+  .option('--patient <id>', 'whose record they may see; may be repeated', collect)
+  .option('--facility <id>', 'the facility they belong to')
+  .option('--password-stdin', 'take the password from the first line of standard input instead of making one')
+  .action(async (name: string, options: UserAddOptions) => {
+    await exitWith((await import('./cli/user.js')).addUser(name, options));
+  });
+dataOptions(user.command('list').description('list them: name, reference, roles')).action(
+  async (options: DataOptions) => {
+    await exitWith((await import('./cli/user.js')).listUsers(options));
+  },
+);
+for (const disabled of [true, false]) {
+  dataOptions(
+    user
+      .command(disabled ? 'disable' : 'enable')
+      .description(disabled ? 'end what somebody may do' : 'let somebody sign in again')
+      .argument('<name>'),
+  ).action(async (name: string, options: DataOptions) => {
+    await exitWith((await import('./cli/user.js')).setUserDisabled(name, disabled, options));
+  });
+}
+dataOptions(user.command('password').description('give somebody a new password').argument('<name>'))
+  .option('--password-stdin', 'take it from the first line of standard input instead of making one')
+  .option('--without-second-factor', 'take off the second factor too: for a lost phone')
+  .action(async (name: string, options: DataOptions & { passwordStdin?: boolean }) => {
+    await exitWith((await import('./cli/user.js')).setPassword(name, options));
+  });
+
+const client = program.command('client').description('which apps and backend services there are');
+dataOptions(
+  client.command('add').description('register one').argument('<name>', 'what people are asked about'),
+)
+  .requiredOption('--scope <scopes>', 'the most it may be granted, separated by spaces')
+  .option('--id <id>', 'its client_id; made where none is given')
+  .option('--redirect <uri>', 'where it gets its codes; may be repeated; none: a backend service', collect)
+  .option('--secret', 'it proves itself by a secret, which is printed once')
+  .option('--jwks <file>', 'it proves itself by assertions signed with these keys')
+  .option('--jwks-uri <url>', 'it proves itself by assertions signed with keys it publishes here')
+  .option('--launch-uri <url>', 'where an EHR opens it')
+  .option('--introspect', 'it may ask about tokens of others')
+  .option('--ehr', 'it may launch other apps for its user')
+  .option('--trusted', 'people are not asked for consent')
+  .action(async (name: string, options: ClientAddOptions) => {
+    await exitWith((await import('./cli/client.js')).addClient(name, options));
+  });
+dataOptions(client.command('list').description('list them: id, name, kind, redirects, scopes')).action(
+  async (options: DataOptions) => {
+    await exitWith((await import('./cli/client.js')).listClients(options));
+  },
+);
+dataOptions(client.command('remove').description('remove one').argument('<id>')).action(
+  async (id: string, options: DataOptions) => {
+    await exitWith((await import('./cli/client.js')).removeClient(id, options));
+  },
+);
+dataOptions(
+  client.command('token').description('print a token with which one app can register itself within a week'),
+)
+  .requiredOption('--scope <scopes>', 'the most it may register for')
+  .action(async (options: DataOptions & { scope: string }) => {
+    await exitWith((await import('./cli/client.js')).registrationToken(options));
   });
 
 try {

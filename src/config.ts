@@ -76,9 +76,11 @@ const loopback = new Set(['127.0.0.1', '::1', 'localhost']);
 export function checkServing(config: Config): void {
   const problems: string[] = [];
   if (!config.open) {
-    problems.push(
-      'TSELA_OPEN: this version has no login yet, so it only serves in open mode; for example TSELA_OPEN=true or --open',
-    );
+    if (!loopback.has(config.host) && config.baseUrl === undefined) {
+      problems.push(
+        `TSELA_BASE_URL: tokens and logins need the address clients know the server by; with TSELA_HOST=${config.host} give it, for example TSELA_BASE_URL=https://fhir.example.org`,
+      );
+    }
   } else {
     if (!loopback.has(config.host) && !config.openInContainer) {
       problems.push(

@@ -31,6 +31,7 @@ export const errorTable = {
   'too-large': { status: 413, issue: 'too-long', when: 'The body or the bundle is over its limit.' },
   'uri-too-long': { status: 414, issue: 'too-long', when: 'The URL is over its limit; POST _search has none.' },
   'unsupported-media-type': { status: 415, issue: 'not-supported', when: 'The body is of a media type or encoding that is not understood.' },
+  misdirected: { status: 421, issue: 'processing', when: 'The request is for another host than the one clients know the server by.' },
   'business-rule': { status: 422, issue: 'business-rule', when: 'The resource breaks a rule of the server.' },
   invariant: { status: 422, issue: 'invariant', when: 'The resource breaks an invariant or a profile.' },
   'key-reused': { status: 422, issue: 'business-rule', when: 'An Idempotency-Key came before with another request.' },

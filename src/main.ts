@@ -1,6 +1,7 @@
 // config → listen → system, and the same backwards on SIGTERM or SIGINT, after what was accepted is finished.
 import { createLog, type Log } from './audit/log.js';
 import { createMetrics } from './audit/metrics.js';
+import type { AuthorizationServer } from './auth/authorization-server.js';
 import { OPEN } from './auth/grant.js';
 import { checkServing, unknownSettings, type Config } from './config.js';
 import { FhirError } from './errors.js';
@@ -12,6 +13,7 @@ export interface Running {
   readonly url: string;
   /** Scheme, host and port, for what is beside FHIR: `/health/ready`, `/metrics`. */
   readonly origin: string;
+  readonly authorization: AuthorizationServer;
   /** Finishes accepted requests, then closes the stores. Calling it again waits for the same end. */
   close(): Promise<void>;
 }
@@ -35,18 +37,25 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
     failure: (error, id) => log.error({ id, err: error }, 'request failed'),
   };
   let system: System | undefined;
+  let authorization: AuthorizationServer | undefined;
+  const starting = (): FhirError =>
+    new FhirError('unavailable', 'The server is starting.', { headers: { 'retry-after': '1' } });
   const opened = (): System => {
-    if (system === undefined)
-      throw new FhirError('unavailable', 'The server is starting.', { headers: { 'retry-after': '1' } });
+    if (system === undefined) throw starting();
     return system;
   };
   const http = createHttp({
-    authenticate() {
-      if (!config.open) throw new FhirError('not-authenticated', 'A valid token is needed.');
-      return OPEN;
+    async authenticate({ headers, base }) {
+      if (config.open && headers['authorization'] === undefined) return OPEN;
+      if (authorization === undefined) throw starting();
+      return (await authorization.authenticate(headers['authorization'], base)).grant;
     },
+    authorization: () => authorization,
     dispatch: (request, grant) => opened().dispatch(request, grant),
-    ready: async () => opened().ready(),
+    ready: async () => {
+      if (authorization === undefined) throw starting();
+      await opened().ready();
+    },
     config,
     log,
     metrics,
@@ -56,8 +65,12 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
   const base = listening.url + fhirPath;
   try {
     system = await createSystem(config, base, notices);
+    authorization = await system.openAuthorization(listening.url, ({ kind, ...event }) =>
+      log.info({ ...event, event: kind }, 'access'),
+    );
   } catch (error) {
     await listening.close();
+    await system?.close();
     throw error;
   }
   system.work();
@@ -74,7 +87,7 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
     log.flush();
   };
   let closing: Promise<void> | undefined;
-  return { url: base, origin: listening.url, close: () => (closing ??= close()) };
+  return { url: base, origin: listening.url, authorization, close: () => (closing ??= close()) };
 }
 
 /** Starts, and stops on SIGTERM or SIGINT; a second signal ends the process at once. */

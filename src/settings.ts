@@ -318,6 +318,25 @@ export const settings = {
     secret: true,
   }),
 
+  authSecret: row({
+    section: 'Access',
+    env: 'TSELA_AUTH_SECRET',
+    kind: secretText,
+    fallback: undefined,
+    shown: 'made once and kept in the store',
+    says: 'The secret that cookies and the keys of tokens are protected with; all processes of one server need the same.',
+    example: 'the output of: openssl rand -base64 32',
+    secret: true,
+  }),
+  privateJwks: row({
+    section: 'Access',
+    env: 'TSELA_PRIVATE_JWKS',
+    kind: trueOrFalse,
+    fallback: false,
+    says: 'Whether the keys of a client may be fetched from a private network or this machine, as in a hospital intranet.',
+    example: 'true',
+  }),
+
   logLevel: row({
     section: 'Logs',
     env: 'TSELA_LOG_LEVEL',

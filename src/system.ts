@@ -4,9 +4,14 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Audit } from './audit/audit.js';
 import { auditRule } from './audit/audit-rule.js';
+import type { AuthorizationServer } from './auth/authorization-server.js';
+import { createDirectory, type Ask } from './auth/directory.js';
+import type { AccessEvent } from './auth/events.js';
+import { smartGrant } from './auth/smart-grant.js';
 import { queries } from './clinic/queries.js';
 import type { Config } from './config.js';
 import { createDispatch, type Dispatch } from './dispatch.js';
+import type { JsonObject } from './fhir/json.js';
 import type { Settings } from './interactions/context.js';
 import { PageCache } from './interactions/page-cache.js';
 import { rowsIn } from './interactions/prepare.js';
@@ -42,6 +47,8 @@ export interface System {
   readonly rowsOf: RowsOf;
   readonly queue: Queue;
   readonly parameters: ActiveParameters;
+  /** Opens the authorization server at the origin; a server does, a command that only looks does not. */
+  readonly openAuthorization: (origin: string, onEvent: (event: AccessEvent) => void) => Promise<AuthorizationServer>; // prettier-ignore
   /** Begins to work on jobs; a server does, a command that only looks does not. */
   readonly work: () => void;
   /** Makes every index row anew; answers how many resources. */
@@ -63,6 +70,7 @@ export async function createSystem(config: Config, base: string, notices: Notice
   let parameters: ActiveParameters | undefined;
   const isAudited = config.audit === 'on' || (config.audit === 'auto' && !config.open);
   let audit: Audit | undefined;
+  let authorization: AuthorizationServer | undefined;
   try {
     const wanted = searchIndexVersion(config.zone);
     const active = (parameters = await openActiveParameters(documents, store, wanted));
@@ -88,6 +96,7 @@ export async function createSystem(config: Config, base: string, notices: Notice
       cursorKey: await cursorKey(config, documents),
       pages: new PageCache(config.pageCache),
       version,
+      security: () => authorization?.security(),
       get custom() {
         return active.current();
       },
@@ -116,14 +125,30 @@ export async function createSystem(config: Config, base: string, notices: Notice
     const queue = openQueue(documents);
     let worker: Worker | undefined;
     const runs = { reindex: reindexRun({ store, parameters: active, rowsOf }) };
+    const dispatch = createDispatch({
+      store,
+      settings,
+      jobs: { queue, parameters: active, wake: () => worker?.wake() },
+      audit,
+      onFailure: (error, requestId) => notices.failure(error, requestId),
+    });
     return {
-      dispatch: createDispatch({
-        store,
-        settings,
-        jobs: { queue, parameters: active, wake: () => worker?.wake() },
-        audit,
-        onFailure: (error, requestId) => notices.failure(error, requestId),
-      }),
+      dispatch,
+      async openAuthorization(origin, onEvent) {
+        const { createAuthorizationServer } = await import('./auth/authorization-server.js');
+        return (authorization = await createAuthorizationServer({
+          documents,
+          origin,
+          bases: settings.bases,
+          secret: config.authSecret,
+          privateJwks: config.privateJwks,
+          directory: createDirectory(asking(dispatch)),
+          compile: identity =>
+            smartGrant(identity, { bases: settings.bases, zone: settings.zone, now: Date.now() }),
+          onEvent,
+          onFailure: error => notices.failure(error, 'authorization'),
+        }));
+      },
       store,
       documents,
       settings,
@@ -137,6 +162,7 @@ export async function createSystem(config: Config, base: string, notices: Notice
       audit,
       ready: () => store.ping(),
       async close() {
+        authorization?.close();
         await worker?.stop();
         active.close();
         await audit?.close();
@@ -153,6 +179,17 @@ export async function createSystem(config: Config, base: string, notices: Notice
   }
 }
 
+/** Searches by the same way as everybody's requests. */
+const asking =
+  (dispatch: Dispatch): Ask =>
+  async (base, grant, type, query) => {
+    const request = { method: 'GET', path: [type], query, headers: {}, base, id: 'authorization' };
+    const { status, body } = await dispatch(request, grant);
+    if (status !== 200 || body === undefined) return [];
+    const { entry = [] } = JSON.parse(Buffer.from(body).toString()) as { entry?: { resource: JsonObject }[] };
+    return entry.map(({ resource }) => resource);
+  };
+
 async function openStorage(config: Config): Promise<{ store: Store; documents: Documents }> {
   if (config.mongoUrl !== undefined) {
     const at = { url: config.mongoUrl, database: config.mongoDatabase };
@@ -162,6 +199,13 @@ async function openStorage(config: Config): Promise<{ store: Store; documents: D
   const at = (name: string): string => join(config.data, name);
   const store = await openSqliteStore({ path: at('tsela.sqlite'), durability: config.durability });
   return both(store, () => openSqliteDocuments({ path: at('documents.sqlite') }));
+}
+
+/** The documents alone: accounts, clients, settings. A running server may have them open too. */
+export async function openDocuments(config: Config): Promise<Documents> {
+  if (config.mongoUrl !== undefined)
+    return openMongoDocuments({ url: config.mongoUrl, database: config.mongoDatabase });
+  return openSqliteDocuments({ path: join(config.data, 'documents.sqlite') });
 }
 
 /** The store with the documents; without them it is closed again. */

@@ -115,8 +115,11 @@ describe('settings', () => {
 
 describe('serving', () => {
   const open = { ...defaultConfig, open: true };
-  it('needs open mode, and open mode the loopback address', () => {
-    expect(problemsOf(() => checkServing(defaultConfig))).toHaveLength(1);
+  it('needs the address clients know it by, and open mode the loopback address', () => {
+    expect(problemsOf(() => checkServing(defaultConfig))).toEqual([]);
+    expect(problemsOf(() => checkServing({ ...defaultConfig, host: '0.0.0.0' }))).toHaveLength(1);
+    const baseUrl = 'https://fhir.example.org';
+    expect(problemsOf(() => checkServing({ ...defaultConfig, host: '0.0.0.0', baseUrl }))).toEqual([]);
     for (const host of ['127.0.0.1', '::1', 'localhost'])
       expect(problemsOf(() => checkServing({ ...open, host }))).toEqual([]);
     expect(problemsOf(() => checkServing({ ...open, host: '0.0.0.0' }))).toHaveLength(1);

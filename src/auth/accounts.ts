@@ -3,7 +3,7 @@
 import { FhirError } from '../errors.js';
 import type { Documents } from '../storage/documents.js';
 import type { User } from './identity.js';
-import type { Ended } from './oidc-adapter.js';
+import type { Ended } from './ended.js';
 import { hashPassword } from './passwords.js';
 import { randomText } from './secrets.js';
 

@@ -4,7 +4,8 @@
 import { FhirError } from '../errors.js';
 import type { JsonObject } from '../fhir/json.js';
 import type { Documents } from '../storage/documents.js';
-import { collectionOf, endGrant, type Ended } from './oidc-adapter.js';
+import type { Ended } from './ended.js';
+import { collectionOf, endGrant } from './oidc-adapter.js';
 import { hashed, randomText } from './secrets.js';
 
 /** The launch context as it is sent beside the access token; absent parts are not sent. */
@@ -130,10 +131,10 @@ export function readLaunchContext(given: JsonObject): LaunchContext {
   if (given['fhirContext'] !== undefined) {
     const list = given['fhirContext'];
     if (!Array.isArray(list)) refuse('fhirContext', 'an array is expected');
-    for (const [i, item] of (list as unknown[]).entries())
+    for (const [i, item] of (list as readonly unknown[]).entries())
       checkContextItem(item, `fhirContext[${i}]`, refuse);
   }
-  return given as unknown as LaunchContext;
+  return given;
 }
 
 function checkContextItem(

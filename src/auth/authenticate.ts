@@ -7,7 +7,8 @@ import type { Approvals } from './approvals.js';
 import type { Clients } from './clients.js';
 import type { Grant } from './grant.js';
 import type { Identity } from './identity.js';
-import { collectionOf, isSessionAlive, type Ended } from './oidc-adapter.js';
+import type { Ended } from './ended.js';
+import { collectionOf, isSessionAlive } from './oidc-adapter.js';
 import { scopesIn } from './scopes.js';
 import { hashed } from './secrets.js';
 

@@ -18,9 +18,9 @@ import { signingKeys, type SigningKeys } from './keys.js';
 import { launchEndpoint } from './launch.js';
 import { createLogin } from './login.js';
 import { managePages } from './manage.js';
-import type { Ended } from './oidc-adapter.js';
+import type { Ended } from './ended.js';
 import { createProvider } from './provider.js';
-import { issueRegistrationToken } from './registration.js';
+import { issueRegistrationToken } from './registration-token.js';
 import { openSecrets } from './secrets.js';
 
 export interface AuthorizationServerOptions {
@@ -120,7 +120,7 @@ export async function createAuthorizationServer(
     clients,
     configuration: () => smartConfiguration(current.metadata),
     security: () => securityOf(current.metadata),
-    registrationToken: scopes => issueRegistrationToken(provider(), documents, scopes),
+    registrationToken: scopes => issueRegistrationToken(documents, scopes),
     async rotateKeys() {
       build(await signingKeys(documents, secrets, true));
     },

@@ -3,8 +3,8 @@
 import type { AllClientMetadata, ClientMetadata, JWKS } from 'oidc-provider';
 import { FhirError } from '../errors.js';
 import type { Documents } from '../storage/documents.js';
-import type { Ended } from './oidc-adapter.js';
-import { isLaunchScope, isStaticScope, parseResourceScope } from './scopes.js';
+import type { Ended } from './ended.js';
+import { isLaunchScope, isStaticScope, parseResourceScope, scopesIn } from './scopes.js';
 import { hashed, randomText } from './secrets.js';
 
 export interface ClientRecord {
@@ -174,9 +174,7 @@ function recordOf(id: string, metadata: AllClientMetadata): ClientRecord {
     name: metadata.client_name ?? id,
     kind,
     redirectUris: metadata.redirect_uris ?? [],
-    scopes: String(metadata['allowed_scopes'] ?? '')
-      .split(' ')
-      .filter(scope => scope !== ''),
+    scopes: scopesIn(metadata['allowed_scopes'] as string | undefined),
     ...(secret === undefined ? {} : { secret: hashed(secret) }),
     ...(metadata.jwks === undefined ? {} : { jwks: metadata.jwks }),
     ...(metadata.jwks_uri === undefined ? {} : { jwksUri: metadata.jwks_uri }),

@@ -13,7 +13,7 @@ import type { Grant } from './grant.js';
 import { html, sendPage } from './html.js';
 import type { Login } from './login.js';
 import { codePage, passwordPage } from './login-page.js';
-import { baseOf, lifetimes, originOrScheme } from './provider.js';
+import { baseOf, lifetimes, originOrScheme, textOf } from './provider.js';
 import { granted, isStaticScope, scopesIn } from './scopes.js';
 
 export interface InteractionOptions {
@@ -95,7 +95,7 @@ async function signIn(
     sendPage(ctx, 'Sign in', content, { ...page, status });
   if (form === undefined)
     return show(
-      passwordPage({ action, to: client?.name, hint: String(interaction.params['login_hint'] ?? '') }),
+      passwordPage({ action, to: client?.name, hint: textOf(interaction.params['login_hint']) ?? '' }),
     );
   if (form.get('answer') === 'refuse')
     return finish(options, ctx, { error: 'access_denied', error_description: 'the user did not sign in' });

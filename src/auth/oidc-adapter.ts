@@ -4,15 +4,8 @@
 import { errors, type Adapter, type AdapterPayload } from 'oidc-provider';
 import type { Documents } from '../storage/documents.js';
 import type { Clients } from './clients.js';
+import type { Ended } from './ended.js';
 import { hashed } from './secrets.js';
-
-/** What was ended, so that whoever remembers tokens forgets it. */
-export type Ended =
-  | { readonly token: string }
-  | { readonly grantId: string }
-  | { readonly session: string }
-  | { readonly client: string }
-  | { readonly account: string };
 
 export interface AdapterOptions {
   readonly documents: Documents;

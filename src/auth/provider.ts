@@ -9,7 +9,8 @@ import type { Approvals, Launches } from './approvals.js';
 import { extraMetadata, type Clients } from './clients.js';
 import type { ProviderMetadata } from './discovery.js';
 import { Html, html, sendPage } from './html.js';
-import { adapterOf, isSessionAlive, type Ended } from './oidc-adapter.js';
+import type { Ended } from './ended.js';
+import { adapterOf, isSessionAlive } from './oidc-adapter.js';
 import { fetchKeys } from './jwks.js';
 import { registrationPolicy } from './registration.js';
 import { granted, scopesIn, staticScopes } from './scopes.js';
@@ -203,7 +204,7 @@ const metadataOf = (provider: Provider): ProviderMetadata => ({
   token_endpoint_auth_signing_alg_values_supported: clientAuthSigningAlgValues,
 });
 
-const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+export const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 
 /** The FHIR base a client means: with or without a slash at its end. */
 export const baseOf = (text: string, bases: readonly string[]): string | undefined =>
@@ -301,7 +302,7 @@ function checkAssertion(
   if (typeof claims['aud'] !== 'string' && !(Array.isArray(claims['aud']) && claims['aud'].length === 1))
     refuse('aud has to be the token endpoint alone');
   if (typeof claims['jti'] !== 'string' || claims['jti'].length > 500) refuse('jti has to be text');
-  if (String(header['typ'] ?? '').toUpperCase() !== 'JWT') refuse('typ has to be JWT');
+  if (textOf(header['typ'])?.toUpperCase() !== 'JWT') refuse('typ has to be JWT');
   if (typeof header['kid'] !== 'string' || header['kid'] === '') refuse('kid is required');
   if (header['jku'] !== undefined && header['jku'] !== client.jwksUri)
     refuse('jku is not the registered address of the keys');

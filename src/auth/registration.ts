@@ -2,25 +2,11 @@
 // one app. https://www.rfc-editor.org/rfc/rfc7591
 // Surprising why: metadata of ours, such as what a client may be granted, is overwritten here; the library would take it
 // from whoever registers.
-import { errors, type ClientMetadata, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
+import { errors, type ClientMetadata, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Documents } from '../storage/documents.js';
+import { registrationTokens as collection } from './registration-token.js';
 import { granted, scopesIn } from './scopes.js';
 import { hashed } from './secrets.js';
-
-const collection = 'registration-tokens';
-const validFor = 7 * 24 * 3600;
-
-/** A token that registers one app with at most these scopes, within a week. */
-export async function issueRegistrationToken(
-  provider: Provider,
-  documents: Documents,
-  scopes: readonly string[],
-): Promise<string> {
-  const token = new provider.InitialAccessToken({ expiresIn: validFor, policies: ['smart'] });
-  const value = await token.save();
-  await documents.put(collection, hashed(value), scopes, { expires: Date.now() + validFor * 1000 });
-  return value;
-}
 
 export const registrationPolicy =
   (documents: Documents) =>

@@ -1,5 +1,5 @@
 // tsela start: the server in the foreground, until SIGINT or SIGTERM. Flags go above the environment; whatever does not
-// hold is told at once, and nothing is served without login unless --open says so.
+// hold is told at once, and nobody is served without a token unless --open says so.
 import { Problem } from './problem.js';
 
 export interface StartOptions {
@@ -18,12 +18,6 @@ export async function start({ open, mongodbUrl, ...given }: StartOptions): Promi
     ...(mongodbUrl === undefined ? {} : { mongoUrl: mongodbUrl }),
     ...(open ? { open: 'true' } : {}),
   });
-  if (!config.open) {
-    throw new Problem(
-      'Tsela does not serve without access control, and this version has none yet: logins come with a later one.',
-      'To try it out on this machine: tsela start --open. Everyone who reaches the port then sees and changes everything.',
-    );
-  }
   checkServing(config);
   const { run } = await import('../main.js');
   const { url, origin } = await run(config).catch((cause: NodeJS.ErrnoException) => {
@@ -37,11 +31,16 @@ export async function start({ open, mongodbUrl, ...given }: StartOptions): Promi
   process.stdout.write(
     [
       '',
-      '  !!  OPEN MODE: no login. Everyone who reaches this port reads, changes and deletes everything.',
-      '  !!  For trying out on this machine, with made-up patients only.',
-      '',
+      ...(config.open
+        ? [
+            '  !!  OPEN MODE: no login. Everyone who reaches this port reads, changes and deletes everything.',
+            '  !!  For trying out on this machine, with made-up patients only.',
+            '',
+          ]
+        : []),
       `  FHIR base    ${url}`,
       `  Statement    ${url}/metadata`,
+      `  Sign in      ${origin}/auth/manage`,
       `  Health       ${origin}/health/ready`,
       `  Metrics      ${origin}/metrics`,
       `  Data         ${config.mongoUrl === undefined ? config.data : `MongoDB, database ${config.mongoDatabase}`}`,

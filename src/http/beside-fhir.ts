@@ -19,6 +19,8 @@ interface BesideOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly ready: () => Promise<void>;
+  /** What is asked first: the authorization server. */
+  readonly mounted?: Middleware;
   readonly fhirPath: string;
   readonly isStopping: () => boolean;
   /** Scheme, host and port; known once the server listens. */
@@ -30,6 +32,7 @@ export function besideFhir({
   metrics,
   ready,
   log,
+  mounted,
   fhirPath,
   isStopping,
   origin,
@@ -40,6 +43,7 @@ export function besideFhir({
       name: 'Tsela',
       fhir: origin() + fhirPath,
       capabilities: `${origin()}${fhirPath}/metadata`,
+      ...(mounted === undefined ? {} : { access: `${origin()}/auth/manage` }),
       health: `${origin()}/health/ready`,
       metrics: `${origin()}/metrics`,
     };
@@ -65,7 +69,8 @@ export function besideFhir({
     try {
       // An orchestrator asks by the address of the container.
       if (config.open && !ctx.path.startsWith('/health/')) checkLocal(ctx.headers);
-      await routes(ctx, next);
+      if (mounted === undefined) await routes(ctx, next);
+      else await mounted(ctx, async () => void (await routes(ctx, next)));
       if (ctx.body === undefined && ctx.status === 404)
         throw new FhirError('not-found', `There is nothing at this address: FHIR is at ${fhirPath}.`);
     } catch (error) {

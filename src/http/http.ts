@@ -6,7 +6,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import Koa from 'koa';
 import type { Log } from '../audit/log.js';
 import type { Metrics } from '../audit/metrics.js';
-import type { Grant } from '../auth/grant.js';
+import type { AuthorizationServer } from '../auth/authorization-server.js';
+import { NOBODY, type Grant } from '../auth/grant.js';
 import { originOf, type Config } from '../config.js';
 import { FhirError } from '../errors.js';
 import { writeJson } from '../fhir/json.js';
@@ -14,6 +15,7 @@ import { outcomeOf } from '../fhir/outcome.js';
 import { fhirJson } from '../interactions/answer.js';
 import type { FhirRequest, FhirResponse } from '../interactions/exchange.js';
 import { checkAccept, checkBodyType } from '../interactions/media.js';
+import { checkHost, mountAuthorization } from './authorization.js';
 import { besideFhir } from './beside-fhir.js';
 import { readBody } from './body.js';
 import { createCors } from './cors.js';
@@ -25,7 +27,9 @@ import { send } from './send.js';
 export interface HttpOptions {
   readonly dispatch: (request: FhirRequest, grant: Grant) => Promise<FhirResponse>;
   /** Who asks, and what they may. @throws FhirError `not-authenticated` */
-  readonly authenticate: (request: FhirRequest) => Grant | Promise<Grant>;
+  readonly authenticate: (request: Pick<FhirRequest, 'headers' | 'base'>) => Grant | Promise<Grant>;
+  /** Undefined while the server starts; absent where none is mounted. */
+  readonly authorization?: () => AuthorizationServer | undefined;
   readonly config: Config;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -52,12 +56,19 @@ function isFhir(url: string): boolean {
   return url.startsWith(fhirPath) && (Number.isNaN(after) || after === 47 || after === 63);
 }
 
+/** What everybody may read, from any page: what the server can do and where to sign in. */
+const isPublic = (url: string): boolean => /^\/fhir\/(?:metadata|\.well-known\/[^?]*)\/?(?:\?|$)/.test(url);
+
 const withBody = new Set(['POST', 'PUT', 'PATCH']);
 
 export function createHttp(options: HttpOptions): Http {
   const { config, log, metrics } = options;
-  const cors = createCors(config.corsOrigins);
-  const vary = `Accept, Accept-Encoding${config.corsOrigins.length > 0 ? ', Origin' : ''}`;
+  const authorization = options.authorization ?? (() => undefined);
+  const cors = createCors(config.corsOrigins, asked => authorization()?.clients.isOrigin(asked) ?? false);
+  const vary =
+    options.authorization === undefined
+      ? `Accept, Accept-Encoding${config.corsOrigins.length > 0 ? ', Origin' : ''}`
+      : 'Accept, Accept-Encoding, Authorization, Origin';
   let origin = originOf(config);
   let base = origin + fhirPath;
   let stopping = false;
@@ -67,10 +78,11 @@ export function createHttp(options: HttpOptions): Http {
   const answer = async (req: IncomingMessage, res: ServerResponse, id: string): Promise<FhirResponse> => {
     try {
       if (config.open) checkLocal(req.headers);
+      else if (config.baseUrl !== undefined) checkHost(req.headers.host, new URL(config.baseUrl));
       const headers = req.headers as FhirRequest['headers'];
-      const preflight = cors.preflight(req.method, headers);
-      if (preflight !== undefined) return preflight;
       const url = req.url!;
+      const preflight = cors.preflight(req.method, headers, isPublic(url));
+      if (preflight !== undefined) return preflight;
       if (url.length > config.urlLimit) {
         throw new FhirError(
           'uri-too-long',
@@ -79,6 +91,13 @@ export function createHttp(options: HttpOptions): Http {
       }
       const target = receive(url.slice(fhirPath.length));
       const method = req.method!;
+      const configuration = target.path[0] === '.well-known' ? wellKnown(method, target.path) : undefined;
+      if (configuration !== undefined) return configuration;
+      // Before the body is read: nobody without a token makes this server hold one.
+      const grant =
+        isPublic(url) && headers['authorization'] === undefined
+          ? NOBODY
+          : await options.authenticate({ headers, base });
       const body = withBody.has(method) ? await readBody(req, res, config.bodyLimit) : undefined;
       const request: FhirRequest = {
         method,
@@ -92,10 +111,22 @@ export function createHttp(options: HttpOptions): Http {
       };
       checkAccept(request);
       checkBodyType(request);
-      return await options.dispatch(request, await options.authenticate(request));
+      return await options.dispatch(request, grant);
     } catch (error) {
       return failure(error, id);
     }
+  };
+
+  const wellKnown = (method: string, path: readonly string[]): FhirResponse | undefined => {
+    const server = authorization();
+    if (server === undefined || path.join('/') !== '.well-known/smart-configuration') return undefined;
+    if (method !== 'GET' && method !== 'HEAD') return undefined;
+    return {
+      status: 200,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(server.configuration()),
+      interaction: 'smart-configuration',
+    };
   };
 
   const failure = (error: unknown, id: string): FhirResponse => {
@@ -109,13 +140,18 @@ export function createHttp(options: HttpOptions): Http {
     };
   };
 
+  const corsHeaders = (req: IncomingMessage): readonly string[] =>
+    req.method === 'OPTIONS'
+      ? []
+      : cors.headersFor(req.headers as Record<string, string | undefined>, isPublic(req.url!));
+
   const serve = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     const started = performance.now();
     const id = requestIdIn(req.headers['x-request-id']) ?? randomUUID();
     running++;
     try {
       const response = await answer(req, res, id);
-      const extra = ['x-request-id', id, 'vary', vary, ...cors.headersFor(req.headers.origin)];
+      const extra = ['x-request-id', id, 'vary', vary, ...corsHeaders(req)];
       if (stopping) extra.push('connection', 'close');
       let bytes: number;
       let { status } = response;
@@ -154,7 +190,18 @@ export function createHttp(options: HttpOptions): Http {
     ctx.respond = false; // what is sent is final when it comes from dispatch; send.ts writes it
     await serve(ctx.req, ctx.res);
   });
-  app.use(besideFhir({ ...options, fhirPath, isStopping: () => stopping, origin: () => origin }));
+  app.proxy = true; // for /auth alone, where mountAuthorization writes what Koa then believes
+  app.use(
+    besideFhir({
+      ...options,
+      ...(options.authorization === undefined
+        ? {}
+        : { mounted: mountAuthorization({ authorization, origin: () => origin }) }),
+      fhirPath,
+      isStopping: () => stopping,
+      origin: () => origin,
+    }),
+  );
   const handle = app.callback();
 
   return {

@@ -160,6 +160,7 @@ function capabilityStatement(base: string, settings: Settings, routes: readonly 
       ],
     };
   });
+  const security = settings.security?.();
   return {
     resourceType: 'CapabilityStatement',
     ...head(settings),
@@ -170,6 +171,7 @@ function capabilityStatement(base: string, settings: Settings, routes: readonly 
     rest: [
       {
         mode: 'server',
+        ...(security === undefined ? {} : { security }),
         resource: resources,
         interaction: onSystem,
         operation: [{ name: 'reindex', definition: `${base}/OperationDefinition/reindex` }],

@@ -2,6 +2,7 @@
 import type { Grant, Permission } from '../auth/grant.js';
 import type { GuardedStore } from '../auth/guarded-store.js';
 import type { CompartmentType } from '../fhir/compartments.js';
+import type { JsonObject } from '../fhir/json.js';
 import type { ActiveParameters } from '../jobs/active-parameters.js';
 import type { Queue } from '../jobs/queue.js';
 import type { CustomParameters } from '../search/parameters.js';
@@ -36,6 +37,8 @@ export interface Settings {
   /** Pages of searches that may be sent again. */
   readonly pages: PageCache;
   readonly version: string;
+  /** CapabilityStatement.rest.security of the running authorization server; undefined where none runs. */
+  readonly security?: () => JsonObject | undefined;
   /** Search parameters beside those of the specification, as they are now. */
   readonly custom?: CustomParameters | undefined;
   /** Looks again which they are, where a commit was refused because they have changed. */
