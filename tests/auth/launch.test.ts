@@ -1,6 +1,6 @@
 // Launches over the network, standalone and from the EHR, by every kind of client, on every store.
 import { expect, it } from 'vitest';
-import { Browser, exchange, json, launch, onEveryServer, redirectUri, signedIn } from './smart-server.js';
+import { exchange, json, launch, onEveryServer, redirectUri } from './smart-server.js';
 
 onEveryServer('a launch', server => {
   it('standalone gives a public app a token for the chosen patient', async () => {
