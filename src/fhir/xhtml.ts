@@ -2,8 +2,8 @@
 // last tag. Scanned tag by tag without making a tree. https://hl7.org/fhir/R4/narrative.html#xhtml
 
 export interface NarrativeProblem {
-  /** txt-1 what is not allowed, txt-2 no content, xhtml not well-formed. */
-  readonly rule: 'txt-1' | 'txt-2' | 'xhtml';
+  /** txt-1 what is not allowed, txt-2 no content, xhtml not well-formed, link what leads nowhere a browser goes. */
+  readonly rule: 'txt-1' | 'txt-2' | 'xhtml' | 'link';
   readonly text: string;
 }
 
@@ -148,6 +148,8 @@ function judgeAttributes(element: string, given: string, add: Add): void {
   }
 }
 
+/** Schemes that act instead of leading somewhere. */
+const active = names('javascript vbscript data');
 /** Where a link may lead; what has no scheme is relative. */
 const schemes = names('http https mailto tel ftp fax sms');
 function judgeLink(element: string, name: string, link: string, add: Add): void {
@@ -156,8 +158,9 @@ function judgeLink(element: string, name: string, link: string, add: Add): void 
   const scheme = /^([a-z][a-z0-9+.-]*):/.exec(bare)?.[1];
   if (scheme === undefined || schemes.has(scheme)) return;
   if (scheme === 'data' && name === 'src') return;
+  // Within a transaction urn:uuid links are fine: they become links to what is stored.
   add(
-    'txt-1',
+    active.has(scheme) ? 'txt-1' : 'link',
     `The ${name} of <${element}> leads to "${shown(link)}"; a narrative may link to http, https, mailto, tel or #id.`,
   );
 }

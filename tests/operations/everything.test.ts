@@ -64,8 +64,8 @@ const observation = (id: string, patient: string, more: object) => ({
   ...more,
 });
 const given = [
-  { resourceType: 'Organization', id: 'clinic' },
-  { resourceType: 'Organization', id: 'elsewhere' },
+  { resourceType: 'Organization', id: 'clinic', name: 'Clinic' },
+  { resourceType: 'Organization', id: 'elsewhere', name: 'Elsewhere' },
   { resourceType: 'Location', id: 'room' },
   { resourceType: 'Practitioner', id: 'doctor' },
   { resourceType: 'Practitioner', id: 'idle' },
@@ -99,9 +99,21 @@ const given = [
     id: 'c2',
     subject: to('Patient/1'),
     onsetDateTime: '2020-05-01',
+    clinicalStatus: {
+      coding: [{ system: 'http://terminology.hl7.org/CodeSystem/condition-clinical', code: 'resolved' }],
+    },
     abatementDateTime: '2020-06',
   },
-  { resourceType: 'AllergyIntolerance', id: 'a1', patient: to('Patient/1') },
+  {
+    resourceType: 'AllergyIntolerance',
+    id: 'a1',
+    patient: to('Patient/1'),
+    clinicalStatus: {
+      coding: [
+        { system: 'http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical', code: 'active' },
+      ],
+    },
+  },
   {
     resourceType: 'MedicationRequest',
     id: 'm1',

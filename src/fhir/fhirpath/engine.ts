@@ -4,7 +4,9 @@ import type { Ast } from './ast.js';
 import type { Truth } from './closure.js';
 import { compileRun, compileTruth } from './compile.js';
 import { newContext, type FhirPathPorts } from './context.js';
-import { rootNode, type Node } from './node.js';
+import { FhirPathError } from './fhirpath-error.js';
+import { kindOf } from './kind.js';
+import { Node, rootNode } from './node.js';
 import { parseFhirPath } from './parse.js';
 import type { Items } from './values.js';
 
@@ -66,5 +68,37 @@ export function compileExpression(text: string): Compiled {
       truth ??= compileTruth(ast);
       return truth(context.self, context);
     },
+  };
+}
+
+/** Whether a condition holds on an element of the resource; undefined where it is empty or cannot be evaluated. */
+export type Condition = (
+  value: Json | undefined,
+  extra: JsonObject | undefined,
+  resource: JsonObject,
+  rootResource: JsonObject,
+) => boolean | undefined;
+
+const withoutWorld: FhirPathPorts = { resolve: () => undefined };
+
+/**
+ * A condition on elements of one type, in an evaluation that is set up once per resource. References lead nowhere.
+ * @throws FhirPathError for what is no expression, or a type R4 lacks.
+ */
+export function compileCondition(text: string, type: string): Condition {
+  const truth = compileTruth(parseFhirPath(text));
+  const kind = kindOf(type);
+  if (kind === undefined) throw new FhirPathError(`is for ${type}, which R4 does not have`);
+  return (value, extra, resource, rootResource) => {
+    const focus = new Node(value, extra, kind, undefined, '', -1);
+    const around = resource === value ? focus : nodeOfResource(resource);
+    const root = rootResource === resource ? around : nodeOfResource(rootResource);
+    const context = newContext(focus, around, root, withoutWorld);
+    try {
+      return truth(context.self, context);
+    } catch (error) {
+      if (error instanceof FhirPathError) return undefined;
+      throw error;
+    }
   };
 }

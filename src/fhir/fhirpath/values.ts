@@ -48,7 +48,7 @@ export function systemOf(item: Item): SystemValue | Node | undefined {
   }
 }
 
-/** An element Quantity: by its UCUM code, or else by the unit it is shown with. A comparator makes it none. */
+/** An element Quantity: by its code, or else by the unit it is shown with. A comparator makes it none. */
 function quantityOf(json: JsonObject): Quantity | undefined {
   const { value, code, unit, system } = json;
   if ((typeof value !== 'number' && !(value instanceof Decimal)) || json['comparator'] !== undefined)
@@ -57,7 +57,8 @@ function quantityOf(json: JsonObject): Quantity | undefined {
   if (number === undefined) return undefined;
   if (typeof code === 'string')
     return new Quantity(number, system === ucumSystem ? code : `${String(system)}|${code}`, false);
-  return new Quantity(number, typeof unit === 'string' ? unit : '1', false);
+  // Without a code the unit is a text for people: only the same text is the same unit.
+  return new Quantity(number, typeof unit === 'string' ? `|${unit}` : '1', false);
 }
 
 export const typeInfoOf = (item: Item): TypeInfo => {
