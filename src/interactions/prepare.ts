@@ -12,7 +12,6 @@ import type { Row } from '../search/rows.js';
 import { severalIsTwo } from './judge.js';
 import type { Method, Version, Write, WriteCondition } from '../storage/store.js';
 import { checkGate } from '../validation/gate.js';
-import { checkWriteInvariants } from '../validation/write-invariants.js';
 import type { Settings } from './context.js';
 
 /** What became of one interaction; answer.ts makes the response, transaction.ts the entry. */
@@ -37,7 +36,7 @@ export function resourceOf(body: Uint8Array | undefined, type: string): Resource
   return checked(resource, type);
 }
 
-/** @throws FhirError where the value is not a valid resource of the type: its structure (400), R4's invariants (422). */
+/** @throws FhirError where the value is not a structurally valid resource of the type. */
 export function checked(value: unknown, type: string): Resource {
   if (!isObject(value))
     throw new FhirError('structure', `Expected a ${type} as a JSON object.`, { expression: type });
@@ -63,7 +62,6 @@ export function checked(value: unknown, type: string): Resource {
   }
   const resource = value as Resource;
   checkGate(resource);
-  checkWriteInvariants(resource);
   checkReferences(resource);
   return resource;
 }
