@@ -34,6 +34,8 @@ export function validatorFor(one) {
     validate(resource, {
       unknownExtensions: severityOfUnknown,
       wrongDisplays: 'error',
+      markupInStrings: one['security-checks'] !== true,
+      exampleUrls: one.examples !== false,
       ...(source?.url ? { profiles: [source.url] } : {}),
       resolve: reference => {
         const [, type, id] = /^(?:.*\/)?([A-Z]\w+)\/([\w.-]+)$/.exec(reference) ?? [];

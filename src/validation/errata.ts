@@ -34,11 +34,6 @@ const expressions: ReadonlyMap<string, string> = new Map([
     "targetProfile.exists() implies (type = 'Reference' or type = 'canonical')",
     "targetProfile.exists() implies (type = 'Reference' or type = 'canonical' or type.memberOf('http://hl7.org/fhir/ValueSet/resource-types'))",
   ],
-  // vs-1: a dateTime has a precision; YYYY-MM-DD has ten characters, YYYY-MM seven.
-  [
-    '($this as dateTime).toString().length() >= 8',
-    '$this is dateTime implies ($this as dateTime).toString().length() >= 8',
-  ],
   // eld-19, eld-20: patterns meant from start to end; `$` and choices in paths.
   [
     "path.matches('[A-Za-z][A-Za-z0-9]*(\\\\.[a-z][A-Za-z0-9]*(\\\\[x])?)*')",
@@ -49,6 +44,15 @@ const expressions: ReadonlyMap<string, string> = new Map([
     "name.matches('[A-Z]([A-Za-z0-9_]){0,254}')",
     "name.exists() implies name.matches('^[A-Z]([A-Za-z0-9_]){0,254}$')",
   ],
+]);
+
+const structure = 'http://hl7.org/fhir/StructureDefinition/structuredefinition-';
+
+/** Elements that R4's own definitions carry an extension on, beyond the contexts they give it. */
+export const moreContexts: ReadonlyMap<string, string> = new Map([
+  [`${structure}fhir-type`, 'ElementDefinition.type'],
+  [`${structure}normative-version`, 'Element'],
+  ['http://hl7.org/fhir/StructureDefinition/regex', 'ElementDefinition.type'],
 ]);
 
 const vitalUnits = 'http://hl7.org/fhir/ValueSet/ucum-vitals-common|4.0.1';

@@ -3,6 +3,7 @@
 import { FhirError } from '../errors.js';
 import { compileFhirPath } from '../fhir/fhirpath.js';
 import { isObject, type Json, type JsonObject } from '../fhir/json.js';
+import { moreContexts } from './errata.js';
 import type { Finding } from './finding.js';
 import type { Profile } from './profiles.js';
 import type { Frame, Run } from './run.js';
@@ -111,7 +112,9 @@ function checkContext(
   say: (rule: string, text: string, severity?: Finding['severity'], code?: string) => void,
 ): void {
   const { context = [], contextInvariant = [], url } = profile.structure;
-  const places = context.map(({ type, expression }) => ({ type, expression: expression ?? '' }));
+  const places = context.map(({ type, expression }) => ({ type, expression }));
+  const more = moreContexts.get(url);
+  if (more !== undefined) places.push({ type: 'element', expression: more });
   if (places.length > 0 && !places.some(place => stands(place, holder, frame, run)))
     say(
       'extension-context',
@@ -152,7 +155,8 @@ function stands(
       ? kindsOf(holder.type).has(profile.type)
       : placeOf(holder, frame) === element;
   }
-  if (kindsOf(holder.type).has(wanted)) return true;
+  // R4's own extensions say Element where they mean everywhere, resources too.
+  if (wanted === 'Element' || kindsOf(holder.type).has(wanted)) return true;
   if (holder.defined.replaceAll('[x]', '') === wanted || holder.refersTo === wanted) return true;
   const place = placeOf(holder, frame);
   if (place === wanted) return true;

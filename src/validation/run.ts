@@ -30,6 +30,10 @@ export interface WalkOptions {
   readonly unknownProfiles: Finding['severity'];
   /** What a display that is none of its code's is. */
   readonly wrongDisplays: Finding['severity'];
+  /** Whether strings may hold what a browser takes for markup. */
+  readonly markupInStrings: boolean;
+  /** Whether urls may lead to domains that are for examples. */
+  readonly exampleUrls: boolean;
   /** `invariants`: of the walk along the type only those, as every write is judged; profiles are judged in full. */
   readonly only: 'invariants' | 'everything';
 }

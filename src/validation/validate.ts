@@ -12,6 +12,7 @@ import type { Profile, Profiles } from './profiles.js';
 import { resolveWithin } from './references.js';
 import type { Frame, Run, Target, WalkOptions } from './run.js';
 import { kindsOf } from './types.js';
+import { vitalSignProfiles } from './vital-signs.js';
 import { walkResource } from './walker.js';
 import type { ResourceRule } from './finding.js';
 
@@ -92,6 +93,8 @@ function createRun(parts: ValidatorParts, options: ValidateOptions, report: Repo
     unknownProfiles: options.unknownProfiles ?? 'warning',
     wrongDisplays: options.wrongDisplays ?? 'warning',
     only: options.only ?? 'everything',
+    markupInStrings: options.markupInStrings ?? true,
+    exampleUrls: options.exampleUrls ?? true,
   };
   const resolve = (reference: string, frame: Frame): Target | undefined => {
     const near = resolveWithin(reference, frame);
@@ -136,6 +139,8 @@ function createRun(parts: ValidatorParts, options: ValidateOptions, report: Repo
           for (const rule of parts.rulesFor(item.type)) rule(resource, item.path, to);
         const urls = new Set(declared(resource));
         for (const url of parts.requiredProfiles?.(item.type) ?? []) urls.add(url);
+        if (item.type === 'Observation' && walk.only === 'everything')
+          for (const url of vitalSignProfiles(resource)) urls.add(url);
         for (const url of urls) judgeBy(url, item, frame, run, walk.unknownProfiles);
       },
     };

@@ -87,16 +87,23 @@ function walkObject(
   run: Run,
 ): void {
   const plan = planOf(children);
-  const onlyInvariants = run.options.only === 'invariants';
+  const { only, markupInStrings, exampleUrls } = run.options;
+  const onlyInvariants = only === 'invariants';
+  const looksAtText = !markupInStrings || !exampleUrls;
   let own = 0;
   for (const key in object) {
-    if (key === 'id' || key === 'resourceType') continue;
+    if (key === 'resourceType') continue;
+    if (key === 'id') {
+      if (object !== frame.resource && holder.type !== 'ElementDefinition') checkId(object, holder, frame, run);
+      continue;
+    }
     own++;
     const property = plan.get(key);
     if (property === undefined) continue;
     const beside = `_${property.name}`;
     if (key === beside && object[property.name] !== undefined) continue;
-    if ((onlyInvariants ? property.isQuiet : property.isDone) && object[beside] === undefined) continue;
+    if ((onlyInvariants ? property.isQuiet : property.isDone && !looksAtText) && object[beside] === undefined)
+      continue;
     eachItem(object, property.name, property.type, holder.path + property.step, item =>
       walkItem(item, property, holder, frame, run),
     );
@@ -114,6 +121,52 @@ function walkObject(
     walkExtensions(object, 'modifierExtension', holder, frame, run);
 }
 
+/** Ids of elements by the outermost resource they are in. https://hl7.org/fhir/R4/element.html#id */
+const ids = new WeakMap<Run['resolve'], Map<JsonObject, Set<string>>>();
+
+function checkId(object: JsonObject, holder: Holder, frame: Frame, run: Run): void {
+  const { id } = object;
+  if (typeof id !== 'string') return;
+  // Keyed by what all parts of one validation share.
+  const byRoot = ids.get(run.resolve) ?? new Map<JsonObject, Set<string>>();
+  ids.set(run.resolve, byRoot);
+  const seen = byRoot.get(frame.resource) ?? new Set<string>();
+  byRoot.set(frame.resource, seen);
+  if (seen.has(id))
+    run.report({
+      severity: 'error',
+      code: 'duplicate',
+      expression: holder.path,
+      text: `The id "${id.slice(0, 100)}" is that of another element of this resource too.`,
+      rule: 'element-id',
+    });
+  seen.add(id);
+}
+
+/** What a browser would take for markup; no need to know it all, only where it begins. */
+const markup = /<[a-z!/?][^<>]*>/i;
+const exampleHost = /^https?:\/\/(?:[^/]*\.)?(?:example\.(?:org|com|net)|acme\.com)(?:[:/]|$)/i;
+
+function checkText(value: string, item: Item, run: Run): void {
+  const { markupInStrings, exampleUrls } = run.options;
+  if (!markupInStrings && item.type !== 'xhtml' && markup.test(value))
+    run.report({
+      severity: 'error',
+      code: 'invalid',
+      expression: item.path,
+      text: 'The text holds what looks like markup, which is not allowed here.',
+      rule: 'markup',
+    });
+  if (!exampleUrls && item.type === 'url' && exampleHost.test(value))
+    run.report({
+      severity: 'error',
+      code: 'value',
+      expression: item.path,
+      text: `${value.slice(0, 200)} is an address for examples, which is not allowed here.`,
+      rule: 'example-url',
+    });
+}
+
 function walkItem(item: Item, property: Property, parent: Holder, frame: Frame, run: Run): void {
   const { node, type } = property;
   const { value } = item;
@@ -123,6 +176,7 @@ function walkItem(item: Item, property: Property, parent: Holder, frame: Frame, 
     if (!onlyInvariants && (!property.isDone || value === undefined))
       checkBinding(item, node, run, type === 'code');
     if (!property.isQuiet) checkInvariants(item, node, frame, run);
+    if (typeof value === 'string') checkText(value, item, run);
     // Beside a value an id is enough.
     if (object && (value === undefined || hasMoreThanId(object)))
       walkObject(object, noChildren, holderOf(item, object, node, parent), frame, run);
