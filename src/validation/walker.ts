@@ -94,7 +94,8 @@ function walkObject(
   for (const key in object) {
     if (key === 'resourceType') continue;
     if (key === 'id') {
-      if (object !== frame.resource && holder.type !== 'ElementDefinition') checkId(object, holder, frame, run);
+      if (object !== frame.resource && holder.type !== 'ElementDefinition')
+        checkId(object, holder, frame, run);
       continue;
     }
     own++;
