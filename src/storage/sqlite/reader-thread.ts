@@ -26,6 +26,8 @@ export interface FromReader {
 }
 
 const atATime = 4;
+/** A statement that runs longer keeps the others waiting, and is no step of a search that could end in time. */
+const mostStatementMs = 5_000;
 const port = parentPort as MessagePort;
 const options = workerData as ConnectionOptions;
 
@@ -70,12 +72,19 @@ const tooLong = ({ budgetMs }: Running): FhirError =>
     `The search took longer than ${budgetMs / 1000} seconds; narrow it with a further parameter.`,
   );
 
+const tooMuch = (cause: OutOfTime): FhirError =>
+  new FhirError(
+    'too-costly-search',
+    'The search has too much to look at for each resource; narrow it with a further parameter.',
+    { cause },
+  );
+
 /** A step of every question. */
 function turn(): void {
   while (running.length < atATime && waiting.length > 0) start(waiting.shift()!);
   for (const one of [...running]) {
     try {
-      one.connection.clock.until = one.deadline;
+      one.connection.clock.until = Math.min(one.deadline, performance.now() + mostStatementMs);
       const step = one.steps.next();
       if (step.done) end(one, { id: one.id, result: step.value });
       else if (performance.now() > one.deadline) {
@@ -83,7 +92,7 @@ function turn(): void {
         end(one, { id: one.id, failed: tell(tooLong(one)) });
       }
     } catch (error) {
-      end(one, { id: one.id, failed: tell(error instanceof OutOfTime ? tooLong(one) : error) });
+      end(one, { id: one.id, failed: tell(error instanceof OutOfTime ? tooMuch(error) : error) });
     }
   }
   if (running.length > 0 || waiting.length > 0) setImmediate(turn);

@@ -199,7 +199,7 @@ describe('check', () => {
 
 describe('long searches', () => {
   test('leave reads, writes and short searches running, and end within a statement too', async () => {
-    const store = await open({ searchBudgetMs: 1_000 });
+    const store = await open({ searchBudgetMs: 2_000 });
     const world = new World(store);
     const people = Array.from({ length: 40 }, () => world.ref());
     const about = people.map(one => reference('subject', one));
