@@ -12,11 +12,11 @@ export interface Words {
   readonly content: string;
 }
 
-/** So many characters of folded text are kept of each. */
+/** So many characters of folded text are kept of a resource. */
 export const mostText = 1_000_000;
 
 const textTypes = new Set(['string', 'markdown', 'code']);
-/** Texts by type that name things for machines. */
+/** Texts by their type, but names for machines. */
 const notText = new Set(['id', 'Reference.reference']);
 
 type Take = (value: Json, into: Gathering) => void;
@@ -53,17 +53,17 @@ function takeOf(property: Property): Take | undefined {
   if (type === 'xhtml') return takeNarrative;
   if (property.primitive)
     return textTypes.has(type) && !notText.has(name) && !notText.has(path) ? takeText : undefined;
-  if (type === 'Narrative') return takeObject(() => narrativeShape);
+  if (type === 'Narrative') return takeObject(narrativeShape);
   if (type === 'Resource') return takeResource;
   if (type === 'Meta') return undefined;
   return takeObject(() => property.shape());
 }
 
 /** Of a narrative its status is left out. */
-const narrativeShape: Shape = {
+const narrativeShape = (): Shape => ({
   path: 'Narrative',
   properties: new Map([...shapeOf('Narrative').properties].filter(([name]) => name !== 'status')),
-};
+});
 
 const takeText: Take = (value, into) => {
   if (typeof value === 'string') add(into.content, foldedOf(value), into);
