@@ -1,7 +1,7 @@
 // npm run bench: every measure of docs/performance.md, each with its physical limit in the same run. A full run writes
 // bench/result.json and the tables of docs/performance.md; --quick and --only just print.
 //   node bench/run.mjs [--quick] [--only=read,create] [--rounds=5]
-//   node bench/run.mjs --only=scale     searches as a store grows to a million; minutes, a record of its own
+//   node bench/run.mjs --only=scale     searches as a store grows to a million; minutes, a record of its own (--sizes=10000,100000)
 // With MONGODB_URL set, what is measured over HTTP is measured on MongoDB too, labelled and without targets.
 import { mkdtempSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,6 +23,7 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
     rounds: { type: 'string' },
+    sizes: { type: 'string' },
   },
 });
 const { quick } = values;
@@ -41,6 +42,8 @@ const bench = {
   rounds: Number(values.rounds ?? (quick ? 2 : 5)),
   /** Of one round of a measure that goes by time. */
   seconds: quick ? 1 : 4,
+  /** How large a store grows, step by step, where a measure grows one. */
+  sizes: values.sizes?.split(',').map(Number),
   bundles,
   loader: await child('loader.mjs'),
   koa: await child('bare-koa.mjs'),

@@ -14,11 +14,11 @@ const many = number => number.toLocaleString('en');
 
 export async function measure(bench) {
   const people = population(bench.bundles);
-  const sizes = bench.quick
-    ? [10_000, 30_000]
-    : bench.mongo
-      ? [10_000, 100_000]
-      : [10_000, 100_000, 1_000_000];
+  const most = bench.quick ? 30_000 : bench.mongo ? 100_000 : Infinity;
+  const sizes = (bench.sizes ?? (bench.quick ? [10_000, 30_000] : [10_000, 100_000, 1_000_000])).filter(
+    size => size <= most,
+  );
+
   const folder = bench.folder();
   const mongo = bench.mongo ? `tsela_bench_scale_${process.pid}` : undefined;
   const ingest = [];

@@ -144,6 +144,8 @@ function builtIn(kind: Kind, leaf: Leaf, r: string, cur: string): Fragment {
     : { sql: `EXISTS (SELECT 1 FROM res i WHERE i.rid = ${r} AND ${on.sql})`, args: on.args };
 }
 
+const longList = 8;
+
 /** The condition that names the values of a text. */
 function namedIn(leaf: Leaf): Condition | undefined {
   if (leaf.kind !== 'token' && leaf.kind !== 'string' && leaf.kind !== 'uri') return undefined;
@@ -162,6 +164,8 @@ function probe(
   if (leaf.kind === 'reference') return referenceProbe(connection, param, leaf, r, cur);
   const named = namedIn(leaf);
   if (named === undefined) return undefined;
+  // Each value is a place to look at; the resource's own values are few.
+  if (valuesOf(named)!.length > longList && isPacked(param, leaf)) return undefined;
   const table = leaf.kind === 'token' ? 'tok' : 'str';
   const on = allOf([
     inList('t.v', valuesOf(named)!),
