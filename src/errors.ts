@@ -6,6 +6,7 @@
 // prettier-ignore
 export const errorTable = {
   'invalid-json': { status: 400, issue: 'invalid', when: 'The body is not JSON, repeats a key, or nests too deep.' },
+  'invalid-xml': { status: 400, issue: 'invalid', when: 'The body is not XML as FHIR writes it: not well-formed, of another namespace, with a DOCTYPE, or too deep.' },
   structure: { status: 400, issue: 'structure', when: 'The resource is not of the shape its definition gives.' },
   value: { status: 400, issue: 'value', when: 'An element or a header has a value of the wrong form.' },
   required: { status: 400, issue: 'required', when: 'Something the interaction needs is missing.' },

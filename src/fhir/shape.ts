@@ -22,6 +22,8 @@ export interface Property {
   readonly mandatory: boolean;
   readonly summary: boolean;
   readonly modifier: boolean;
+  /** In XML an attribute, as ids and the url of an extension are. */
+  readonly attribute: boolean;
   /** Types a Reference may point to; absent: any. */
   readonly targets?: ReadonlySet<string>;
   /** What its object values hold: for a primitive, the sibling's id and extensions. A `Resource` is of its resourceType's shape. */
@@ -83,6 +85,7 @@ function compile(
         mandatory: element.min > 0,
         summary: element.isSummary === true,
         modifier: element.isModifier === true,
+        attribute: element.representation?.includes('xmlAttr') === true,
         ...(targets === undefined ? {} : { targets }),
         shape: () =>
           inline !== undefined ? compile(inline, children, done) : shapeOf(primitive ? 'Element' : code),
