@@ -10,51 +10,21 @@ import { Decimal, maxDepth, type Json, type JsonObject } from './json.js';
 import { nearest } from './nearest.js';
 import type { Resource } from './resource.js';
 import { readDiv, XhtmlError, type Namespaces } from './xml-div.js';
-import {
-  fhirNamespace,
-  isXmlCharacter,
-  noXml,
-  xmlShape,
-  type XmlElement,
-  type XmlShape,
-} from './xml-shape.js';
+import { fhirNamespace, xmlShape, type XmlElement, type XmlShape } from './xml-shape.js';
+import { afterDeclaration, decodeXml, placeOf, resolveReferences } from './xml-text.js';
 
 /** @throws FhirError `invalid-xml`, `structure` or `wrong-type` telling line, column and element */
 export function parseXml(input: string | Uint8Array): Resource {
-  const reading = read(decode(input));
+  const reading = read(decodeXml(input));
   while (reading.step());
   return reading.resource;
 }
 
 /** As parseXml, with pauses between the elements of the resource itself. */
 export async function parseXmlInTurns(input: Uint8Array, pause: Pause): Promise<Resource> {
-  const reading = read(decode(input));
+  const reading = read(decodeXml(input));
   while (reading.step()) await pause();
   return reading.resource;
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-/** The text with line ends as XML has them. */
-function decode(input: string | Uint8Array): string {
-  let text: string;
-  try {
-    text = typeof input === 'string' ? input.replace(/^\ufeff/, '') : utf8.decode(input);
-  } catch (cause) {
-    throw new FhirError('invalid-xml', 'The body is not valid UTF-8, in which FHIR writes XML.', { cause });
-  }
-  const wrong = noXml.exec(text);
-  if (wrong !== null)
-    throw new FhirError(
-      'invalid-xml',
-      `The body holds U+${wrong[0].charCodeAt(0).toString(16).padStart(4, '0')}, which is no character of XML, ${placeOf(text, wrong.index)}.`,
-    );
-  return text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text;
-}
-
-function placeOf(text: string, at: number): string {
-  const before = text.slice(0, at);
-  return `at line ${before.split('\n').length}, column ${at - before.lastIndexOf('\n')}`;
 }
 
 /** An element whose children are being read. */
@@ -80,7 +50,6 @@ const jsonNumber = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$/;
 const xsi = 'http://www.w3.org/2001/XMLSchema-instance';
 const noPrefixes: ReadonlyMap<string, string> = new Map();
 const noNamespace: Namespaces = { main: '', prefixes: noPrefixes };
-const five: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 
 function read(text: string): Reading {
   let at = 0;
@@ -135,29 +104,8 @@ function read(text: string): Reading {
       at++;
     }
     const raw = text.slice(start, at++);
-    return isPlain ? raw : resolved(raw, start);
+    return isPlain ? raw : resolveReferences(raw, (what, offset) => fail(what, start + offset));
   };
-
-  const resolved = (raw: string, start: number): string =>
-    raw
-      .replace(/[\n\t]/g, ' ')
-      .replace(
-        /&(?:#(\d{1,7});|#x([0-9A-Fa-f]{1,6});|([A-Za-z][\w.-]*);)?/g,
-        (whole, decimal?: string, hex?: string, name?: string, offset?: unknown) => {
-          const place = start + (offset as number);
-          if (name !== undefined)
-            return (
-              five[name] ??
-              fail(`The entity &${name.slice(0, 50)}; is not defined: FHIR has only the five of XML`, place)
-            );
-          const code = decimal === undefined ? parseInt(hex ?? '', 16) : Number(decimal);
-          if (isXmlCharacter(code)) return String.fromCodePoint(code);
-          return fail(
-            whole === '&' ? 'A "&" must be written as &amp;' : `${whole} is no character of XML`,
-            place,
-          );
-        },
-      );
 
   /** Attributes up to the end of the tag; FHIR's into value, id and url. */
   const readAttributes = (isRoot: boolean): void => {
@@ -259,18 +207,6 @@ function read(text: string): Reading {
     }
   };
 
-  const prolog = (): void => {
-    const found =
-      /^<\?xml\s+version\s*=\s*(?:"1\.\d"|'1\.\d')(?:\s+encoding\s*=\s*(?:"([\w.-]+)"|'([\w.-]+)'))?(?:\s+standalone\s*=\s*(?:"(?:yes|no)"|'(?:yes|no)'))?\s*\?>/.exec(
-        text.slice(0, 200),
-      );
-    if (found === null) return;
-    const encoding = (found[1] ?? found[2])?.toLowerCase();
-    if (encoding !== undefined && encoding !== 'utf-8' && encoding !== 'us-ascii')
-      fail(`The document says that it is in ${encoding}; FHIR writes XML in UTF-8`);
-    at = found[0].length;
-  };
-
   /** The start tag of a resource, whose `<` is here; its frame. */
   const openResource = (isRoot: boolean): Frame => {
     const outer = scope;
@@ -291,7 +227,7 @@ function read(text: string): Reading {
 
   const closed = (frame: Frame): JsonObject => {
     scope = frame.outer;
-    for (const name of frame.gaps ?? [])
+    for (const name of new Set(frame.gaps))
       if ((frame.into[name] as Json[]).every(one => one === null)) delete frame.into[name];
     return frame.into;
   };
@@ -466,7 +402,7 @@ function read(text: string): Reading {
     }
   };
 
-  prolog();
+  at = afterDeclaration(text, fail);
   misc();
   if (text.charCodeAt(at) !== 60)
     fail(at >= text.length ? 'The body is empty' : 'Expected an element: this is no XML');

@@ -12,9 +12,9 @@ import { originOf, type Config } from '../config.js';
 import { FhirError } from '../errors.js';
 import { writeJson } from '../fhir/json.js';
 import { outcomeOf } from '../fhir/outcome.js';
-import { fhirJson } from '../interactions/answer.js';
+import { fhirJson, isPretty } from '../interactions/answer.js';
 import type { FhirRequest, FhirResponse } from '../interactions/exchange.js';
-import { checkAccept, checkBodyType } from '../interactions/media.js';
+import { answerFormat, checkBodyType, isXmlBody, jsonFormat, type Format } from '../interactions/media.js';
 import { checkHost, mountAuthorization } from './authorization.js';
 import { besideFhir } from './beside-fhir.js';
 import { readBody } from './body.js';
@@ -23,6 +23,7 @@ import { listen } from './listen.js';
 import { checkLocal } from './local-only.js';
 import { receive, requestIdIn } from './receive.js';
 import { send } from './send.js';
+import { inXml, withJsonBody } from './xml.js';
 
 export interface HttpOptions {
   readonly dispatch: (request: FhirRequest, grant: Grant) => Promise<FhirResponse>;
@@ -76,6 +77,8 @@ export function createHttp(options: HttpOptions): Http {
   let whenIdle: (() => void) | undefined;
 
   const answer = async (req: IncomingMessage, res: ServerResponse, id: string): Promise<FhirResponse> => {
+    let format: Format | undefined;
+    let pretty = false;
     try {
       if (config.open) checkLocal(req.headers);
       else if (config.baseUrl !== undefined) checkHost(req.headers.host, new URL(config.baseUrl));
@@ -93,6 +96,8 @@ export function createHttp(options: HttpOptions): Http {
       const method = req.method!;
       const configuration = target.path[0] === '.well-known' ? wellKnown(method, target.path) : undefined;
       if (configuration !== undefined) return configuration;
+      format = answerFormat({ method, ...target, headers });
+      pretty = format !== jsonFormat && isPretty(target);
       // Before the body is read: nobody without a token makes this server hold one.
       const grant =
         isPublic(url) && headers['authorization'] === undefined
@@ -109,11 +114,24 @@ export function createHttp(options: HttpOptions): Http {
         ...(body === undefined ? undefined : { body }),
         ...(req.socket.remoteAddress === undefined ? undefined : { address: req.socket.remoteAddress }),
       };
-      checkAccept(request);
       checkBodyType(request);
-      return await options.dispatch(request, grant);
+      const read = isXmlBody(request) ? await withJsonBody(request) : request;
+      const response = await options.dispatch(read, grant);
+      return format === jsonFormat ? response : await inXml(response, format, pretty);
     } catch (error) {
-      return failure(error, id);
+      const failed = failure(error, id);
+      format ??= failureFormat(req);
+      return format === jsonFormat ? failed : inXml(failed, format, pretty);
+    }
+  };
+
+  /** What a request is answered in whose URL could not be read, or whose format cannot be sent. */
+  const failureFormat = (req: IncomingMessage): Format => {
+    try {
+      const headers = req.headers as FhirRequest['headers'];
+      return answerFormat({ method: req.method!, path: [], query: [], headers });
+    } catch {
+      return jsonFormat;
     }
   };
 

@@ -80,7 +80,7 @@ const described = ({ status, version }: Result): string =>
     ? 'Nothing had to be done.'
     : `${refKey(version.ref)} is ${status === 201 ? 'created as' : version.body === undefined ? 'deleted by' : 'at'} version ${version.version}, ${instant(version.lastUpdated)}.`;
 
-export const isPretty = (request: FhirRequest): boolean =>
+export const isPretty = (request: Pick<FhirRequest, 'query'>): boolean =>
   request.query.some(([name, value]) => name === '_pretty' && value === 'true');
 
 /** A resource made for this response. */

@@ -166,7 +166,7 @@ function capabilityStatement(base: string, settings: Settings, routes: readonly 
     ...head(settings),
     implementation: { description: 'Tsela, a FHIR R4 server', url: base },
     fhirVersion: '4.0.1',
-    format: ['application/fhir+json', 'json'],
+    format: ['application/fhir+json', 'application/fhir+xml', 'json', 'xml'],
     patchFormat: ['application/json-patch+json', 'application/fhir+json'],
     rest: [
       {

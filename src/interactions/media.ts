@@ -1,5 +1,5 @@
-// Media types of requests and responses: what a body may be, and what a client accepts. JSON now; XML and Turtle are
-// refused by name. https://hl7.org/fhir/R4/http.html#mime-type, https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1
+// Media types of requests and responses: what a body may be, and what a client accepts. Within the server everything is
+// JSON; http/ changes XML at the edge. Turtle is refused by name. https://hl7.org/fhir/R4/http.html#mime-type, https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1
 import { FhirError } from '../errors.js';
 import type { FhirRequest } from './exchange.js';
 
@@ -23,9 +23,29 @@ function parameterOf(mediaType: string, name: string): string | undefined {
 }
 
 const jsonTypes = ['application/fhir+json', 'application/json', 'text/json'];
-const formats = new Set(['json', ...jsonTypes]);
+const xmlTypes = ['application/fhir+xml', 'application/xml', 'text/xml'];
 const fhirTypes = new Set(['application/fhir+json', 'application/fhir+xml', 'application/fhir+turtle']);
-const later = /^(?:xml|ttl|(?:application|text)\/(?:fhir\+)?(?:xml|turtle))$/;
+const turtle = /^(?:ttl|(?:application|text)\/(?:fhir\+)?turtle)$/;
+
+/** What a response is sent as. */
+export interface Format {
+  readonly syntax: 'json' | 'xml';
+  /** As in Content-Type. */
+  readonly contentType: string;
+}
+
+export const jsonFormat: Format = { syntax: 'json', contentType: 'application/fhir+json; charset=utf-8' };
+const xmlFormats = new Map(
+  xmlTypes.map((type): [string, Format] => [type, { syntax: 'xml', contentType: `${type}; charset=utf-8` }]),
+);
+const xmlFormat = xmlFormats.get('application/fhir+xml')!;
+
+/** By media type, and by the short names that `_format` may have. */
+const formats: ReadonlyMap<string, Format> = new Map([
+  ...['json', ...jsonTypes].map((type): [string, Format] => [type, jsonFormat]),
+  ['xml', xmlFormat],
+  ...xmlFormats,
+]);
 
 /** Whether the media type is FHIR's own: for Binary, where every other one is raw content. */
 export const isFhirMediaType = (mediaType: string): boolean => fhirTypes.has(mediaTypeOf(mediaType));
@@ -45,10 +65,10 @@ export function checkBodyType(request: FhirRequest): void {
   const type = mediaTypeOf(given);
   const isSearch = request.path.at(-1) === '_search';
   if (request.path[0] === 'Binary' && !isSearch && !isFhirMediaType(type)) return;
-  if (later.test(type))
+  if (turtle.test(type))
     throw new FhirError(
       'unsupported-media-type',
-      `${type} is not available yet: send application/fhir+json.`,
+      `${type} is not read: send application/fhir+json or application/fhir+xml.`,
     );
   const charset = parameterOf(given, 'charset');
   if (charset !== undefined && !['utf-8', 'utf8', 'us-ascii'].includes(charset)) {
@@ -60,9 +80,18 @@ export function checkBodyType(request: FhirRequest): void {
       `The body is of another FHIR version: this server speaks fhirVersion=4.0.`,
     );
   if (request.method === 'PATCH') return;
-  if (isSearch ? type === 'application/x-www-form-urlencoded' : jsonTypes.includes(type)) return;
-  const accepted = isSearch ? 'application/x-www-form-urlencoded' : 'application/fhir+json';
+  if (isSearch ? type === 'application/x-www-form-urlencoded' : formats.has(type)) return;
+  const accepted = isSearch
+    ? 'application/x-www-form-urlencoded'
+    : 'application/fhir+json or application/fhir+xml';
   throw new FhirError('unsupported-media-type', `The body is "${type}", but ${accepted} is read here.`);
+}
+
+/** Whether the body is a resource in XML: not the raw content of a Binary. */
+export function isXmlBody(request: FhirRequest): boolean {
+  const type = mediaTypeOf(request.headers['content-type']);
+  if (request.body === undefined || !xmlTypes.includes(type)) return false;
+  return request.path[0] !== 'Binary' || isFhirMediaType(type);
 }
 
 /** The specific quality an Accept header gives a media type, as RFC 9110 orders ranges; undefined where none covers it. */
@@ -70,7 +99,10 @@ function qualityOf(type: string, ranges: readonly string[]): number | undefined 
   const [major] = type.split('/');
   for (const range of [type, `${major}/*`, '*/*']) {
     const found = ranges.find(
-      each => mediaTypeOf(each) === range || (range === 'application/json' && mediaTypeOf(each) === 'json'),
+      each =>
+        mediaTypeOf(each) === range ||
+        (mediaTypeOf(each) === 'json' && range === 'application/json') ||
+        (mediaTypeOf(each) === 'xml' && range === 'application/fhir+xml'),
     );
     if (found !== undefined && !isOtherVersion(found)) return Number(parameterOf(found, 'q') ?? 1) || 0;
   }
@@ -93,42 +125,50 @@ export function acceptsFhir(request: Asking): boolean {
 }
 
 // Clients repeat themselves: the answer per Accept header is kept.
-const answers = new Map<string, boolean>();
-function acceptsJson(accept: string): boolean {
-  let answer = answers.get(accept);
-  if (answer === undefined) {
-    const ranges = rangesOf(accept);
-    answer = jsonTypes.some(type => (qualityOf(type, ranges) ?? 0) > 0);
-    if (answers.size < 1000) answers.set(accept, answer);
+const choices = new Map<string, Format | undefined>();
+
+/** The format the client likes best; JSON where it likes another no better, for it is sent as it is stored. */
+function choiceOf(accept: string): Format | undefined {
+  if (choices.has(accept)) return choices.get(accept);
+  const ranges = rangesOf(accept);
+  let choice: Format | undefined;
+  let best = 0;
+  for (const type of [...jsonTypes, ...xmlTypes]) {
+    const quality = qualityOf(type, ranges) ?? 0;
+    if (quality > best) [choice, best] = [formats.get(type), quality];
   }
-  return answer;
+  if (choices.size < 1000) choices.set(accept, choice);
+  return choice;
 }
 
-const jsonOnly = 'ask for application/fhir+json, application/json or json.';
+const known = 'ask for application/fhir+json, application/fhir+xml, json or xml.';
 
 /**
- * Refuses a request whose response the client could not read. `_format` wins over Accept; raw Binary content is for the
- * interaction to judge.
- * @throws FhirError `not-acceptable`
+ * What the response is sent as. `_format` wins over Accept; who says neither gets what was sent. Raw Binary content is
+ * for the interaction to judge.
+ * @throws FhirError `not-acceptable` where the client could not read any
  */
-export function checkAccept(request: FhirRequest): void {
+export function answerFormat(request: Omit<FhirRequest, 'body' | 'base' | 'id'>): Format {
   const format = formatOf(request);
   if (format !== undefined) {
     const type = mediaTypeOf(format);
-    if (formats.has(type) && !isOtherVersion(format)) return;
+    const found = isOtherVersion(format) ? undefined : formats.get(type);
+    if (found !== undefined) return found;
     throw new FhirError(
       'not-acceptable',
-      later.test(type)
-        ? `_format=${type}: XML and Turtle are not available yet, ${jsonOnly}`
-        : `_format is not known: ${jsonOnly}`,
+      turtle.test(type) ? `_format=${type}: Turtle is not sent, ${known}` : `_format is not known: ${known}`,
     );
   }
-  const accept = request.headers['accept'];
-  if (accept === undefined || accept === '' || accept === '*/*' || acceptsJson(accept)) return;
-  if (request.path[0] === 'Binary' && !acceptsFhir(request)) return;
+  const { accept, 'content-type': sent } = request.headers;
+  if (accept === undefined || accept === '' || accept === '*/*')
+    return sent === undefined ? jsonFormat : (xmlFormats.get(mediaTypeOf(sent)) ?? jsonFormat);
+  const isBinary = request.path[0] === 'Binary' && !acceptsFhir(request);
+  const isContent = isBinary && request.path.length > 1 && ['GET', 'HEAD'].includes(request.method);
+  if (isContent) return jsonFormat;
+  const choice = choiceOf(accept);
+  if (choice !== undefined) return choice;
+  if (isBinary) return jsonFormat;
   const ranges = rangesOf(accept);
   if (ranges.some(isOtherVersion)) throw new FhirError('not-acceptable', 'Only fhirVersion=4.0 can be sent.');
-  if (ranges.some(range => later.test(mediaTypeOf(range))))
-    throw new FhirError('not-acceptable', `XML and Turtle are not available yet: ${jsonOnly}`);
-  throw new FhirError('not-acceptable', `None of the accepted media types can be sent: ${jsonOnly}`);
+  throw new FhirError('not-acceptable', `None of the accepted media types can be sent: ${known}`);
 }

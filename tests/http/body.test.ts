@@ -135,9 +135,7 @@ describe('a body', () => {
   it.each([
     ['text/plain', 'application/fhir+json'],
     ['application/x-www-form-urlencoded', 'application/fhir+json'],
-    ['application/fhir+xml', 'not available yet'],
-    ['application/xml', 'not available yet'],
-    ['text/turtle', 'not available yet'],
+    ['text/turtle', 'application/fhir+xml'],
     ['application/fhir+json; charset=iso-8859-1', 'UTF-8'],
     ['application/fhir+json; fhirVersion=3.0', '4.0'],
   ])('of type %s is 415', async (type, says) => {
@@ -153,18 +151,24 @@ describe('a body', () => {
     expect((await post('{}', {}, 'Basic/_search')).status).toBe(415);
   });
 
-  it('of a patch is for patch to judge, unless it is XML', async () => {
+  it('of a patch is for patch to judge', async () => {
     expect(
       (await post('[]', { 'content-type': 'application/json-patch+json' }, 'Basic/1', 'PATCH')).status,
     ).toBe(200);
-    expect((await post('<a/>', { 'content-type': 'application/fhir+xml' }, 'Basic/1', 'PATCH')).status).toBe(
-      415,
-    );
+  });
+
+  it('in XML arrives as JSON', async () => {
+    const xml = '<Basic xmlns="http://hl7.org/fhir"><id value="1"/></Basic>';
+    for (const type of ['application/fhir+xml', 'application/xml', 'text/xml; charset=utf-8']) {
+      expect((await post(xml, { 'content-type': type })).status).toBe(200);
+      expect(received()).toBe('{"resourceType":"Basic","id":"1"}');
+      expect(server.requests.at(-1)!.headers['content-type']).toContain('application/fhir+json');
+    }
   });
 
   it('of Binary is raw unless it is FHIR', async () => {
     expect((await post('%PDF', { 'content-type': 'application/pdf' }, 'Binary')).status).toBe(200);
     expect(received()).toBe('%PDF');
-    expect((await post('<a/>', { 'content-type': 'application/fhir+xml' }, 'Binary')).status).toBe(415);
+    expect((await post('<a/>', { 'content-type': 'application/fhir+xml' }, 'Binary')).status).toBe(400);
   });
 });
