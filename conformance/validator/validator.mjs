@@ -1,6 +1,7 @@
 // A validator that knows what stands beside a case, as strict as the one whose outcomes were recorded.
 import { existsSync } from 'node:fs';
 import { compileInvariants } from '../../dist/validation/invariants.js';
+import { rulesFor } from '../../dist/validation/rules.js';
 import { createProfiles } from '../../dist/validation/profiles.js';
 import { createValidator } from '../../dist/validation/validate.js';
 import { terminologyOf } from '../../dist/validation/terminology.js';
@@ -27,7 +28,11 @@ export function validatorFor(one) {
     profiles,
     terminology: terminologyOf(catalogOf([...new Set(beside.values())])),
     compileInvariants,
-    rulesFor: () => [],
+    rulesFor,
+    find: (type, canonical) => {
+      const found = beside.get(canonical) ?? beside.get(canonical.split('|')[0]);
+      return found?.resourceType === type ? found : undefined;
+    },
   });
   const source = one.source === undefined ? undefined : material(one.source);
   return resource =>

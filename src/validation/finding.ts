@@ -18,5 +18,15 @@ export interface Finding {
 
 export type Report = (finding: Finding) => void;
 
+/** What a rule may ask of what is around a resource. */
+export interface Surroundings {
+  /** The resources it is in, the nearest first: the container, the Bundle. */
+  readonly holders: readonly JsonObject[];
+  /** A definition by type and canonical, as far as known here. */
+  readonly find: (type: string, canonical: string) => JsonObject | undefined;
+  /** Whether the value set has the code; without a system, in any of its systems. */
+  readonly holds: (valueSet: string, system: string | undefined, code: string) => boolean | 'unknown';
+}
+
 /** Judges a whole resource by what no StructureDefinition can say. `path` is where it stands: `Bundle.entry[0].resource`. */
-export type ResourceRule = (resource: JsonObject, path: string, report: Report) => void;
+export type ResourceRule = (resource: JsonObject, path: string, report: Report, around: Surroundings) => void;

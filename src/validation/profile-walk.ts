@@ -40,7 +40,7 @@ export function checkInvariants(item: Item, node: ElementNode, frame: Frame, run
       rootResource: frame.root,
       path: item.path,
     },
-    run.ports,
+    run.ports(frame),
     run.report,
   );
 }

@@ -43,7 +43,8 @@ export interface Run {
   readonly profiles: Profiles;
   readonly terminology: Terminology;
   readonly compileInvariants: typeof compileInvariants;
-  readonly ports: InvariantPorts;
+  /** What constraints on an element in the frame may ask. */
+  readonly ports: (frame: Frame) => InvariantPorts;
   readonly report: Report;
   /** Undefined where this server cannot know what a reference leads to. */
   readonly resolve: (reference: string, frame: Frame) => Target | undefined;

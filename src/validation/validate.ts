@@ -1,6 +1,6 @@
 // Judges a resource in full: the gate, the walk along its type, its profiles, and the rules of whole resources.
 // https://hl7.org/fhir/R4/validation.html, https://hl7.org/fhir/R4/operationoutcome.html
-import { isObject, type JsonObject } from '../fhir/json.js';
+import { isObject, type Json, type JsonObject } from '../fhir/json.js';
 import type { Resource } from '../fhir/resource.js';
 import type { Terminology } from './terminology.js';
 import type { Finding, Report } from './finding.js';
@@ -14,7 +14,7 @@ import type { Frame, Run, Target, WalkOptions } from './run.js';
 import { kindsOf } from './types.js';
 import { vitalSignProfiles } from './vital-signs.js';
 import { walkResource } from './walker.js';
-import type { ResourceRule } from './finding.js';
+import type { ResourceRule, Surroundings } from './finding.js';
 
 /** What a validator is made of. */
 export interface ValidatorParts {
@@ -22,6 +22,8 @@ export interface ValidatorParts {
   readonly terminology: Terminology;
   readonly compileInvariants: typeof compileInvariants;
   readonly rulesFor: (type: string) => readonly ResourceRule[];
+  /** A definition other than a profile, by type and canonical. */
+  readonly find?: (type: string, canonical: string) => JsonObject | undefined;
   /** Profiles every resource of a type must have: by configuration, or by the guides that are installed. */
   readonly requiredProfiles?: (type: string) => readonly string[];
 }
@@ -108,11 +110,30 @@ function createRun(parts: ValidatorParts, options: ValidateOptions, report: Repo
       kind: 'referenced',
     };
   };
-  const ports: InvariantPorts = {};
+  // Constraints on one resource come together, so the last ports are nearly always those wanted.
+  let last: { readonly frame: Frame; readonly ports: InvariantPorts } | undefined;
+  const portsOf = (frame: Frame, run: Run): InvariantPorts => {
+    if (last?.frame === frame) return last.ports;
+    const ports: InvariantPorts = {
+      resolve: reference => {
+        const value = resolve(reference, frame)?.item.value;
+        return isObject(value) ? value : undefined;
+      },
+      memberOf: (value, type, valueSet) => memberOf(parts.terminology, value, type, valueSet),
+      conformsTo: (value, url) => {
+        const profile = parts.profiles.get(url);
+        const type = isObject(value) ? value['resourceType'] : undefined;
+        if (!profile || typeof type !== 'string') return undefined;
+        return run.conforms({ value, sibling: undefined, type, path: frame.path }, profile, frame);
+      },
+    };
+    last = { frame, ports };
+    return ports;
+  };
   const made = (to: Report): Run => {
     const run: Run = {
       ...parts,
-      ports,
+      ports: frame => portsOf(frame, run),
       options: walk,
       report: to,
       resolve,
@@ -136,7 +157,7 @@ function createRun(parts: ValidatorParts, options: ValidateOptions, report: Repo
       judgeResource: (item, frame) => {
         const resource = item.value as JsonObject;
         if (walk.only === 'everything')
-          for (const rule of parts.rulesFor(item.type)) rule(resource, item.path, to);
+          for (const rule of parts.rulesFor(item.type)) rule(resource, item.path, to, around(frame, parts));
         const urls = new Set(declared(resource));
         for (const url of parts.requiredProfiles?.(item.type) ?? []) urls.add(url);
         if (item.type === 'Observation' && walk.only === 'everything')
@@ -147,6 +168,32 @@ function createRun(parts: ValidatorParts, options: ValidateOptions, report: Repo
     return run;
   };
   return made(report);
+}
+
+function around(frame: Frame, { find, terminology }: ValidatorParts): Surroundings {
+  const holders: JsonObject[] = [];
+  for (let at = frame.parent; at; at = at.parent) holders.push(at.resource);
+  return { holders, find: find ?? (() => undefined), holds: terminology.holds };
+}
+
+/** Whether a code, or any coding of it, is in the value set. */
+function memberOf(
+  terminology: Terminology,
+  value: Json,
+  type: string,
+  valueSet: string,
+): boolean | undefined {
+  const codings = isObject(value) ? (Array.isArray(value['coding']) ? value['coding'] : [value]) : [value];
+  let isUnknown = false;
+  for (const coding of codings) {
+    const { system, code } = isObject(coding) ? coding : { system: undefined, code: coding };
+    if (typeof code !== 'string') continue;
+    if (typeof system !== 'string' && (type === 'Coding' || type === 'CodeableConcept')) continue;
+    const is = terminology.holds(valueSet, typeof system === 'string' ? system : undefined, code);
+    if (is === true) return true;
+    isUnknown ||= is === 'unknown';
+  }
+  return isUnknown ? undefined : false;
 }
 
 const judge = (item: Item, profile: Profile, frame: Frame, run: Run): void =>

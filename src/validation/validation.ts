@@ -62,6 +62,10 @@ export function createValidation(parts: ValidationParts): Validation {
       terminology: terminologyOf(withPackages(parts.catalog, installed)),
       compileInvariants,
       rulesFor,
+      find: (type, canonical) =>
+        type === 'StructureDefinition'
+          ? (find(canonical) as unknown as JsonObject | undefined)
+          : installed.find(type, canonical),
       requiredProfiles,
     });
   let validator = make();
