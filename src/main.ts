@@ -1,7 +1,9 @@
 // config → listen → system, and the same backwards on SIGTERM or SIGINT, after what was accepted is finished.
 import { createLog, type Log } from './audit/log.js';
 import { createMetrics } from './audit/metrics.js';
+import { randomUUID } from 'node:crypto';
 import type { AuthorizationServer } from './auth/authorization-server.js';
+import type { AccessEvent } from './auth/events.js';
 import { OPEN } from './auth/grant.js';
 import { checkServing, unknownSettings, type Config } from './config.js';
 import { FhirError } from './errors.js';
@@ -65,9 +67,7 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
   const base = listening.url + fhirPath;
   try {
     system = await createSystem(config, base, notices);
-    authorization = await system.openAuthorization(listening.url, ({ kind, ...event }) =>
-      log.info({ ...event, event: kind }, 'access'),
-    );
+    authorization = await system.openAuthorization(listening.url, told(system, log));
   } catch (error) {
     await listening.close();
     await system?.close();
@@ -89,6 +89,33 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
   let closing: Promise<void> | undefined;
   return { url: base, origin: listening.url, authorization, close: () => (closing ??= close()) };
 }
+
+const auditedAs: Readonly<Record<AccessEvent['kind'], readonly [event: string, status: number]>> = {
+  login: ['login', 200],
+  'login-refused': ['login', 401],
+  logout: ['logout', 200],
+  consent: ['consent', 200],
+  'consent-refused': ['consent', 403],
+  launch: ['launch', 201],
+  token: ['token', 200],
+  'token-refused': ['token', 400],
+  revoked: ['revocation', 200],
+  registered: ['registration', 201],
+};
+
+/** What happens at the doors goes to the log and the audit trail. */
+const told =
+  ({ audit }: System, log: Log) =>
+  ({ kind, ...more }: AccessEvent): void => {
+    log.info({ ...more, event: kind }, 'access');
+    const [event, status] = auditedAs[kind];
+    const account = 'account' in more ? more.account : undefined;
+    const client = 'client' in more ? more.client : undefined;
+    const principal =
+      account !== undefined ? `user:${account}` : client === undefined ? 'nobody' : `client:${client}`;
+    const agent = { principal, ...(client === undefined ? {} : { client }) };
+    audit?.record({ id: randomUUID(), event, status, agent, path: '' });
+  };
 
 /** Starts, and stops on SIGTERM or SIGINT; a second signal ends the process at once. */
 export async function run(config: Config): Promise<Running> {

@@ -47,7 +47,7 @@ export const authorizeRequests: Middleware = async (ctx, next) => {
     const query = form.toString();
     if (query.length <= longestQuery) {
       ctx.status = 303;
-      ctx.set('location', `${ctx.origin}${ctx.mountPath as string}/authorize?${query}`);
+      ctx.set('location', `${ctx.mountPath as string}/authorize?${query}`);
       return;
     }
     ctx.method = 'GET';

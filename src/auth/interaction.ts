@@ -34,7 +34,8 @@ export interface InteractionOptions {
 export const isSameOrigin = (ctx: KoaContextWithOIDC): boolean => {
   const { origin } = ctx.headers;
   const site = ctx.headers['sec-fetch-site'];
-  return (origin === undefined || origin === ctx.origin) && (site === undefined || site === 'same-origin' || site === 'none'); // prettier-ignore
+  const isOurs = origin === undefined || origin === `${ctx.protocol}://${ctx.host}`;
+  return isOurs && (site === undefined || site === 'same-origin' || site === 'none');
 };
 
 export const interactions =
@@ -234,7 +235,7 @@ async function subjectOf(
   const own = account.patients ?? [];
   const isOwnRecord = /^(?:Patient|RelatedPerson)\//.test(account.fhirUser);
   const id =
-    known?.patient ?? (needsPatient ? (given.patient ?? (own.length === 1 ? own[0] : undefined)) : undefined);
+    known?.patient ?? (needsPatient ? (own.length === 1 ? own[0] : given.patient) : undefined);
   const patient = id === undefined ? undefined : await directory.patient(base, grant, id);
   if (known?.patient !== undefined && patient === undefined) return { context: {}, isLost: true };
   if (needsPatient && patient === undefined) {

@@ -135,7 +135,10 @@ export function createProvider(options: ProviderOptions): { provider: Provider; 
           client['introspect'] === true ||
           (token.clientId === client.clientId && client.clientAuthMethod !== 'none'),
       },
-      revocation: { enabled: true },
+      revocation: {
+        enabled: true,
+        allowedPolicy: (_, client, token) => token.clientId === client.clientId,
+      },
       registration: {
         enabled: true,
         initialAccessToken: true,
@@ -156,7 +159,9 @@ export function createProvider(options: ProviderOptions): { provider: Provider; 
         useGrantedResource: () => true,
         getResourceServerInfo: async (ctx, resource, client) => {
           const audience = baseOf(resource, bases);
-          const aud = textOf(ctx.oidc.params?.['aud']);
+          // The library keeps a pushed request as a JWT, whose own aud, this issuer, then stands in its place.
+          const given = textOf(ctx.oidc.params?.['aud']);
+          const aud = given === issuer ? undefined : given;
           if (audience === undefined || (aud !== undefined && baseOf(aud, bases) !== audience))
             throw new errors.InvalidRequest(`aud must be the FHIR base: ${bases.join(' or ')}`);
           const record = await clients.find(client.clientId);
@@ -231,7 +236,7 @@ async function checkLaunch(
   }
   if (!wanted) throw new errors.InvalidRequest('the launch parameter needs the scope launch');
   const launch = await launches.find(value);
-  const aud = textOf(ctx.oidc.params?.['aud']) ?? textOf(ctx.oidc.params?.['resource']) ?? '';
+  const aud = textOf(ctx.oidc.params?.['resource']) ?? '';
   if (
     launch === undefined ||
     launch.clientId !== ctx.oidc.client?.clientId ||
