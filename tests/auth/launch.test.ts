@@ -23,8 +23,7 @@ async function ehrLaunch(
   server: SmartServer,
   app: App,
   context: object,
-): Promise<{ status: number; body: any }> {
-  // eslint-disable-line @typescript-eslint/no-explicit-any -- tests look deep into bodies
+): Promise<{ status: number; body: { launch: string; launch_uri: string } }> {
   const ehr = await server.app({ launches: true, trusted: true, scopes: ['openid', 'user/*.rs'] });
   const { access_token: token } = await signedIn(server, ehr, { scope: 'openid user/*.rs' });
   const response = await fetch(`${server.origin}/auth/launch`, {
