@@ -1,5 +1,22 @@
-// The rules that judge whole resources by what no StructureDefinition can say, by type. README.md in rules/.
+// The rules that judge whole resources by what no StructureDefinition can say, by type: each is a file of rules/, its
+// source the page of the specification in its first lines.
 import type { ResourceRule } from './finding.js';
+import { questionnaireResponse } from './rules/questionnaire-response.js';
+
+const everywhere: readonly ResourceRule[] = [];
+
+const byType: Readonly<Record<string, readonly ResourceRule[]>> = {
+  QuestionnaireResponse: [questionnaireResponse],
+};
+
+const known = new Map<string, readonly ResourceRule[]>();
 
 /** Rules for a resource of the type, wherever it stands: by itself, contained, in an entry. */
-export const rulesFor = (_type: string): readonly ResourceRule[] => [];
+export function rulesFor(type: string): readonly ResourceRule[] {
+  let rules = known.get(type);
+  if (rules === undefined) {
+    rules = [...everywhere, ...(byType[type] ?? [])];
+    known.set(type, rules);
+  }
+  return rules;
+}
