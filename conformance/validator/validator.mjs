@@ -40,6 +40,7 @@ export function validatorFor(one) {
       unknownExtensions: severityOfUnknown,
       wrongDisplays: 'error',
       markupInStrings: one['security-checks'] !== true,
+      referencesMustResolve: one.validateReference !== undefined,
       exampleUrls: one.examples !== false,
       ...(source?.url ? { profiles: [source.url] } : {}),
       resolve: reference => {

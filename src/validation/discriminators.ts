@@ -2,6 +2,7 @@
 // A discriminator's path is followed twice: through the definition of the slice, for what it asks, and through the value.
 import { resourceTypes } from '../fhir/definitions.js';
 import { isObject } from '../fhir/json.js';
+import { parseReference } from '../fhir/reference.js';
 import type { Discriminator, ElementNode } from './element-tree.js';
 import { fits, isFixed } from './facets.js';
 import { itemsOf, within as objectIn, type Item } from './items.js';
@@ -66,7 +67,9 @@ function follow({ node, type }: Seen, step: Step, run: Run): readonly Seen[] {
       const child =
         own ?? (type === undefined ? within(node, treeOf) : childrenOf(node, type)).get(step.name);
       if (!child) return profiled(node, step.name, run);
-      return [{ node: child, type: undefined }];
+      // What its slices must have is asked of it too: a coding is often fixed in one of its own.
+      const slices = child.isChoice ? [] : child.slices.filter(({ min }) => min > 0);
+      return [child, ...slices].map(node => ({ node, type: undefined }));
     }
     case 'ofType': {
       const slices = node.slices.filter(({ types }) => types.some(({ code }) => code === step.type));
@@ -146,8 +149,14 @@ function goTo({ item, frame }: Place, step: Step, run: Run): readonly Place[] {
     }
     case 'resolve': {
       const reference = isObject(item.value) ? item.value['reference'] : item.value;
-      const target = typeof reference === 'string' ? run.resolve(reference, frame) : undefined;
-      return target ? [{ item: target.item, frame: target.frame }] : [];
+      if (typeof reference !== 'string') return [];
+      const target = run.resolve(reference, frame);
+      if (target) return [{ item: target.item, frame: target.frame }];
+      // What cannot be looked at still has the type its reference names.
+      const parsed = parseReference(reference);
+      return parsed.kind === 'literal'
+        ? [{ item: { value: undefined, sibling: undefined, type: parsed.type, path: item.path }, frame }]
+        : [];
     }
   }
 }
@@ -263,7 +272,11 @@ export function matches(
         wanted.some(one => {
           if (!one.includes(':')) return kindsOf(place.item.type).has(one);
           const profile = run.profiles.get(one);
-          return profile !== undefined && run.conforms(place.item, profile, place.frame);
+          return (
+            profile !== undefined &&
+            place.item.value !== undefined &&
+            run.conforms(place.item, profile, place.frame)
+          );
         }),
       );
     }

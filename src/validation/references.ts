@@ -119,6 +119,14 @@ export function checkReference(
       text: `"${reference.slice(0, 200)}" is no reference; expected Type/id, a url, urn:uuid:…, urn:oid:… or #id.`,
       rule: 'reference-form',
     });
+  if (run.options.referencesMustResolve && reference !== undefined && !run.resolve(reference, frame))
+    run.report({
+      severity: 'error',
+      code: 'not-found',
+      expression: item.path,
+      text: `The reference "${reference.slice(0, 200)}" leads to nothing that is known here.`,
+      rule: 'reference-resolves',
+    });
   const said = text(value['type']);
   if (said !== undefined && reference !== undefined) {
     const target = run.resolve(reference, frame);

@@ -30,6 +30,8 @@ export interface WalkOptions {
   readonly unknownProfiles: Finding['severity'];
   /** What a display that is none of its code's is. */
   readonly wrongDisplays: Finding['severity'];
+  /** Whether every literal reference must lead to something that can be looked at. */
+  readonly referencesMustResolve: boolean;
   /** Whether strings may hold what a browser takes for markup. */
   readonly markupInStrings: boolean;
   /** Whether urls may lead to domains that are for examples. */

@@ -95,6 +95,7 @@ function createRun(parts: ValidatorParts, options: ValidateOptions, report: Repo
     unknownProfiles: options.unknownProfiles ?? 'warning',
     wrongDisplays: options.wrongDisplays ?? 'warning',
     only: options.only ?? 'everything',
+    referencesMustResolve: options.referencesMustResolve ?? false,
     markupInStrings: options.markupInStrings ?? true,
     exampleUrls: options.exampleUrls ?? true,
   };

@@ -9,6 +9,7 @@ import { codeSystemOf, type Catalog } from '../terminology/catalog.js';
 import type { Finding } from './finding.js';
 import type { Installed } from './installed.js';
 import { compileInvariants } from './invariants.js';
+import { ownProfile, withOwn } from './own-profiles.js';
 import { createProfiles } from './profiles.js';
 import type { FindStructure, Structure } from './structure.js';
 import { terminologyOf } from './terminology.js';
@@ -41,18 +42,20 @@ export interface ValidationParts {
   readonly required: ReadonlyMap<string, readonly string[]>;
   readonly installed: Installed;
   readonly catalog: Catalog;
-  /** StructureDefinitions stored as resources, and the project's own. @throws NotLoaded */
+  /** StructureDefinitions stored as resources. @throws NotLoaded */
   readonly findStructure?: FindStructure;
 }
 
 export function createValidation(parts: ValidationParts): Validation {
-  const { level, installed, required } = parts;
+  const { level, installed } = parts;
+  const required = withOwn(parts.required);
   const requiredProfiles = (type: string): readonly string[] => {
     const own = required.get(type);
     const global = installed.globals(type);
     return own === undefined ? global : [...own, ...global];
   };
   const find: FindStructure = canonical =>
+    ownProfile(canonical) ??
     parts.findStructure?.(canonical) ??
     (installed.find('StructureDefinition', canonical) as unknown as Structure | undefined);
   let profiles = createProfiles(find);
