@@ -124,7 +124,7 @@ export async function createSystem(config: Config, base: string, notices: Notice
     }
     const queue = openQueue(documents);
     let worker: Worker | undefined;
-    const runs = { reindex: reindexRun({ store, parameters: active, rowsOf }) };
+    const runs = { reindex: reindexRun({ store, parameters: active, rowsOf, core: wanted }) };
     const dispatch = createDispatch({
       store,
       settings,

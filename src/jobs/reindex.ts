@@ -8,6 +8,7 @@ import { judgeParameter, rowName, typesOf } from '../search/custom-parameters.js
 import type { RowsOf, Store } from '../storage/store.js';
 import type { Active, ActiveParameters } from './active-parameters.js';
 import type { Job } from './queue.js';
+import { nameIndex } from './whole-index.js';
 import type { Run, Running } from './worker.js';
 
 /** What a reindex job is given. */
@@ -41,13 +42,15 @@ export interface ReindexReach {
   readonly store: Store;
   readonly parameters: ActiveParameters;
   readonly rowsOf: RowsOf;
+  /** The name of the parameters of the specification. */
+  readonly core: string;
 }
 
 /** Resources between two checkpoints. */
 const portion = 200;
 
 export const reindexRun =
-  ({ store, parameters, rowsOf }: ReindexReach): Run =>
+  ({ store, parameters, rowsOf, core }: ReindexReach): Run =>
   async running => {
     const { id, input } = running.job;
     const { activate, deactivate } = input as ReindexInput;
@@ -75,6 +78,8 @@ export const reindexRun =
       await running.checkpoint(at, { step: 'switching', done: at.done });
     }
     if (at.step === 'switch') {
+      const whole = parameters.inUse().filter(one => one.state !== 'building' || isMine(one));
+      await nameIndex(store, core, whole);
       await parameters.change(inUse =>
         inUse.map(one => {
           if (isMine(one)) return { ...one, state: 'ready' };

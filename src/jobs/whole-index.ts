@@ -2,7 +2,7 @@
 // or where it is asked for. A kill in the middle loses nothing: the next start goes on.
 import type { Documents } from '../storage/documents.js';
 import type { RowsOf, Store } from '../storage/store.js';
-import type { ActiveParameters } from './active-parameters.js';
+import type { Active, ActiveParameters } from './active-parameters.js';
 
 export interface WholeIndexReach {
   readonly store: Store;
@@ -12,6 +12,13 @@ export interface WholeIndexReach {
   /** The name of what the rows are to be made with. */
   readonly wanted: string;
 }
+
+/**
+ * Keeps in the store itself what its index is whole for: `<core>+<number>+<number>`. A store that was put back from a
+ * backup lacks the rows of parameters that came into use later, and tells by this name.
+ */
+export const nameIndex = (store: Store, core: string, whole: readonly Active[]): Promise<void> =>
+  store.setIndexVersion([core, ...whole.map(one => one.number)].join('+'));
 
 interface State {
   readonly to: string;
@@ -32,10 +39,13 @@ export async function keepIndexCurrent(
   begun: (from: string, done: number) => void,
 ): Promise<number | undefined> {
   const { store, documents, parameters, wanted } = reach;
-  const stored = await store.indexVersion();
+  const [stored = '', ...numbers] = (await store.indexVersion()).split('+');
   const left = (await documents.get(collection, key))?.value as State | undefined;
-  if (stored === wanted && parameters.isOurs() && left === undefined) return undefined;
-  if (stored === '' && left === undefined && (await store.counts()).size === 0) {
+  const isWhole = parameters
+    .inUse()
+    .every(one => one.state === 'building' || numbers.includes(String(one.number)));
+  if (stored === wanted && isWhole && parameters.isOurs() && left === undefined) return undefined;
+  if (stored === '' && isWhole && left === undefined && (await store.counts()).size === 0) {
     if (!parameters.isOurs()) await takeOver(parameters);
     await store.setIndexVersion(wanted);
     return undefined;
@@ -72,7 +82,7 @@ export async function makeWholeIndex(
     if (next === undefined) break;
     await documents.put(collection, key, state);
   }
-  await store.setIndexVersion(wanted);
+  await nameIndex(store, wanted, parameters.inUse());
   await documents.delete(collection, key);
   return state.done;
 }

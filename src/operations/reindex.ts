@@ -32,6 +32,8 @@ export const reindex: Handler = context => {
   return reindexUrls(context, urlsIn(resourceOf(context.request.body, 'Parameters')));
 };
 
+const mostUrls = 500;
+
 function urlsIn(parameters: Resource): readonly string[] {
   const urls = new Set<string>();
   for (const parameter of Array.isArray(parameters['parameter']) ? parameters['parameter'] : []) {
@@ -48,6 +50,8 @@ function urlsIn(parameters: Resource): readonly string[] {
     }
     urls.add(value.split('|', 1)[0]!);
   }
+  if (urls.size > mostUrls)
+    throw new FhirError('too-large', `At most ${mostUrls} search parameters can be named at once.`);
   if (urls.size === 0) {
     throw new FhirError('required', 'Name at least one SearchParameter by its canonical url, as url.', {
       expression: 'Parameters.parameter',

@@ -2,6 +2,7 @@
 import { expect } from 'vitest';
 import type { Held } from '../../src/jobs/queue.js';
 import { reindexRun } from '../../src/jobs/reindex.js';
+import { searchIndexVersion } from '../../src/search/index-rows.js';
 import type { Answer, Tsela } from '../system.js';
 
 export type Json = Record<string, unknown>;
@@ -69,8 +70,8 @@ export class Stepped {
   readonly ended: Promise<unknown>;
 
   private constructor(tsela: Tsela, held: Held) {
-    const { store, parameters, rowsOf } = tsela.system;
-    const run = reindexRun({ store, parameters, rowsOf });
+    const { store, parameters, rowsOf, settings } = tsela.system;
+    const run = reindexRun({ store, parameters, rowsOf, core: searchIndexVersion(settings.zone) });
     this.ended = run({
       get job() {
         return held.job;

@@ -185,7 +185,7 @@ const within = (reach: Reach): { session?: ClientSession } =>
 const tooMany = (param: string): FhirError =>
   new FhirError(
     'too-costly-search',
-    `The chain over '${param}' passes more than ${linkLimit} resources; add a criterion that narrows them.`,
+    `The chain over '${param.replace(/~\d+$/, '')}' passes more than ${linkLimit} resources; add a criterion that narrows them.`,
   );
 
 /** Sorts after every id that a reference can name: ids are ASCII. */
