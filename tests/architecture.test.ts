@@ -37,6 +37,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   'storage/local': [...ground, 'search', 'storage'],
   auth: [...ground, 'search', 'storage', 'config'],
   audit: [...ground, 'storage', 'config'],
+  facilities: [...ground, 'search', 'storage'],
   clinic: [...ground, 'terminology', 'search', 'validation', 'storage', 'interactions'],
   jobs: [...ground, 'search', 'storage'],
   interactions: [...ground, 'terminology', 'search', 'validation', 'storage', 'auth', 'jobs'],

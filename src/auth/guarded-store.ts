@@ -6,30 +6,16 @@ import { resourceTypes } from '../fhir/definitions.js';
 import { refKey, type Ref } from '../fhir/resource.js';
 import { matches, type Indexed, type Resolve } from '../search/matches.js';
 import { all, and, none, not, or, type Leaf, type Node, type SearchPlan } from '../search/plan.js';
-import { WriteConflict, type HistoryScope, type Page, type RowsOf, type Store, type Version, type Write } from '../storage/store.js'; // prettier-ignore
+import { WriteConflict, type HistoryScope, type Page, type RowsOf, type ServedStore, type Version, type Write } from '../storage/store.js'; // prettier-ignore
 import type { Grant, Permission } from './grant.js';
 
-export type GuardedStore = Pick<
-  Store,
-  | 'capabilities'
-  | 'read'
-  | 'readMany'
-  | 'search'
-  | 'count'
-  | 'explain'
-  | 'history'
-  | 'commit'
-  | 'receipt'
-  | 'claimOwner'
-  | 'expunge'
-> & {
-  readonly generation?: () => number;
+export type GuardedStore = ServedStore & {
   /** The plan's criteria, narrowed like those of a search, for resources that are not stored yet. */
   holds(plan: SearchPlan): (self: Indexed) => boolean | Promise<boolean>;
 };
 
 /** `rowsOf` recomputes the index rows of a version. */
-export function guarded(store: Store, grant: Grant, rowsOf: RowsOf): GuardedStore {
+export function guarded(store: ServedStore, grant: Grant, rowsOf: RowsOf): GuardedStore {
   const resolve = resolveBy(store, rowsOf);
   const indexed = (version: Version): Indexed => ({
     ref: version.ref,
@@ -99,6 +85,7 @@ export function guarded(store: Store, grant: Grant, rowsOf: RowsOf): GuardedStor
       return found.filter((_, i) => seen[i]);
     },
     ...(store.generation === undefined ? {} : { generation: () => store.generation!() }),
+    ...(store.absent === undefined ? {} : { absent: () => store.absent!() }),
     search: plan => store.search(narrowed(plan)),
     count: plan => store.count(narrowed(plan)),
     explain: plan => store.explain(narrowed(plan)),
@@ -199,7 +186,7 @@ const mostPages = 50;
 
 /** History of what the grant sees, gathered until the asked count is full. It has no total: that would count the hidden. */
 async function visibleHistory(
-  store: Store,
+  store: ServedStore,
   grant: Grant,
   scope: HistoryScope,
   sees: (version: Version, current: Promise<Version | undefined>) => Promise<boolean>,
@@ -238,7 +225,7 @@ async function visibleHistory(
 }
 
 /** Lets `matches` follow references through the store. */
-const resolveBy = (store: Store, rowsOf: RowsOf): Resolve => ({
+const resolveBy = (store: ServedStore, rowsOf: RowsOf): Resolve => ({
   async target(ref) {
     const version = await store.read(ref);
     return version?.body === undefined

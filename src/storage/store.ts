@@ -244,3 +244,23 @@ export interface Store {
   /** Waits for commits under way, then lets go of everything. */
   close(): Promise<void>;
 }
+
+/** What serving a request takes; the rest of a store is for its keeper. */
+export type ServedStore = Pick<
+  Store,
+  | 'capabilities'
+  | 'read'
+  | 'readMany'
+  | 'search'
+  | 'count'
+  | 'explain'
+  | 'history'
+  | 'commit'
+  | 'receipt'
+  | 'claimOwner'
+  | 'expunge'
+> & {
+  readonly generation?: () => number;
+  /** Sentences about what could not be asked while this request was served; a federation has them. */
+  readonly absent?: () => readonly string[];
+};
