@@ -101,3 +101,7 @@ export function originOf(config: Pick<Config, 'baseUrl' | 'host' | 'port'>, port
   const host = everywhere.has(config.host) ? '127.0.0.1' : config.host;
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
+
+/** Whether a server with this configuration writes down every access. */
+export const isAudited = ({ audit, open }: Pick<Config, 'audit' | 'open'>): boolean =>
+  audit === 'on' || (audit === 'auto' && !open);

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import type { AuthorizationServer } from './auth/authorization-server.js';
 import type { AccessEvent } from './auth/events.js';
 import { OPEN } from './auth/grant.js';
-import { checkServing, unknownSettings, type Config } from './config.js';
+import { checkServing, isAudited, unknownSettings, type Config } from './config.js';
 import { FhirError } from './errors.js';
 import { createHttp, fhirPath } from './http/http.js';
 import { createSystem, type Notices, type System } from './system.js';
@@ -66,7 +66,7 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
   const listening = await http.listen(config.port, config.host);
   const base = listening.url + fhirPath;
   try {
-    system = await createSystem(config, base, notices);
+    system = await createSystem(config, base, notices, isAudited(config));
     authorization = await system.openAuthorization(listening.url, told(system, log));
   } catch (error) {
     await listening.close();

@@ -64,11 +64,18 @@ export const version = (
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version;
 
-/** `base`: the FHIR base by which clients know the server, without trailing slash. */
-export async function createSystem(config: Config, base: string, notices: Notices): Promise<System> {
+/**
+ * @param base the FHIR base by which clients know the server, without trailing slash
+ * @param isAudited whether what goes through dispatch is written down; a command of who may read the files is not
+ */
+export async function createSystem(
+  config: Config,
+  base: string,
+  notices: Notices,
+  isAudited = false,
+): Promise<System> {
   const { store, documents } = await openStorage(config);
   let parameters: ActiveParameters | undefined;
-  const isAudited = config.audit === 'on' || (config.audit === 'auto' && !config.open);
   let audit: Audit | undefined;
   let authorization: AuthorizationServer | undefined;
   try {

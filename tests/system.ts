@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { OPEN, type Grant } from '../src/auth/grant.js';
-import { defaultConfig, type Config } from '../src/config.js';
+import { defaultConfig, isAudited, type Config } from '../src/config.js';
 import { parseJson, type JsonObject } from '../src/fhir/json.js';
 import type { FhirResponse } from '../src/interactions/exchange.js';
 import { createSystem, type System } from '../src/system.js';
@@ -46,10 +46,8 @@ export async function openTsela(store: 'SQLite' | 'MongoDB', changes: Partial<Co
     ...changes,
   };
   const failures: unknown[] = [];
-  const system = await createSystem(config, base, {
-    info: () => undefined,
-    failure: error => failures.push(error),
-  });
+  const notices = { info: () => undefined, failure: (error: unknown) => failures.push(error) };
+  const system = await createSystem(config, base, notices, isAudited(config));
   const as =
     (grant: Grant): Send =>
     async (method, url, body, headers = {}) => {
