@@ -67,6 +67,10 @@ export function resolveWithin(reference: string, frame: Frame): Target | undefin
   for (let at: Frame | undefined = frame; at; at = at.parent) {
     fullUrl ??= at.fullUrl;
     const bundle = at.resource;
+    if (bundle['resourceType'] === 'Parameters') {
+      const found = inParameters(bundle, reference, at);
+      if (found) return found;
+    }
     if (bundle['resourceType'] !== 'Bundle') continue;
     const [plain = ''] = reference.split('/_history/', 1);
     const index = entriesOf(bundle);
@@ -81,6 +85,24 @@ export function resolveWithin(reference: string, frame: Frame): Target | undefin
     return {
       item,
       frame: { resource, root: resource, path: item.path, parent: at, fullUrl: text(entry['fullUrl']) },
+      kind: 'bundled',
+    };
+  }
+  return undefined;
+}
+
+/** Among the resources of the same Parameters. */
+function inParameters(parameters: JsonObject, reference: string, frame: Frame): Target | undefined {
+  const list = Array.isArray(parameters['parameter']) ? parameters['parameter'] : [];
+  for (const [i, one] of list.entries()) {
+    const resource = isObject(one) ? one['resource'] : undefined;
+    if (!isObject(resource ?? null)) continue;
+    const item = itemOf(resource as JsonObject, `${frame.path}.parameter[${i}].resource`);
+    if (reference !== `${item.type}/${text((resource as JsonObject)['id']) ?? ''}`) continue;
+    const value = resource as JsonObject;
+    return {
+      item,
+      frame: { resource: value, root: value, path: item.path, parent: frame, fullUrl: undefined },
       kind: 'bundled',
     };
   }
@@ -119,7 +141,7 @@ export function checkReference(
       text: `"${reference.slice(0, 200)}" is no reference; expected Type/id, a url, urn:uuid:…, urn:oid:… or #id.`,
       rule: 'reference-form',
     });
-  if (run.options.referencesMustResolve && reference !== undefined && !run.resolve(reference, frame))
+  if (run.options.referencesMustResolve && reference !== undefined && isMissing(reference, frame, run))
     run.report({
       severity: 'error',
       code: 'not-found',
@@ -152,6 +174,13 @@ function isBundled(frame: Frame): boolean {
   for (let at = frame.parent; at; at = at.parent) if (at.resource['resourceType'] === 'Bundle') return true;
   return false;
 }
+
+/** Whether a relative reference out of a resource among others leads to none of them; alone it may lead anywhere. */
+const isMissing = (reference: string, frame: Frame, run: Run): boolean =>
+  frame.resource === frame.root &&
+  frame.parent !== undefined &&
+  parseReference(reference).kind === 'literal' &&
+  !run.resolve(reference, frame);
 
 function isWellFormed(reference: string): boolean {
   if (reference.startsWith('#') || reference.includes('?')) return true;

@@ -30,7 +30,7 @@ export interface WalkOptions {
   readonly unknownProfiles: Finding['severity'];
   /** What a display that is none of its code's is. */
   readonly wrongDisplays: Finding['severity'];
-  /** Whether every literal reference must lead to something that can be looked at. */
+  /** Whether relative references between resources sent together must lead to one of them. */
   readonly referencesMustResolve: boolean;
   /** Whether strings may hold what a browser takes for markup. */
   readonly markupInStrings: boolean;
