@@ -152,14 +152,14 @@ function ingested(ingest) {
   ];
 }
 
-/** What nobody can answer from an index: each reads most of what there is. */
-const heavy = [
-  'Observation?code:text=nothing-like-it',
-  'Observation?date=ge1990&value-quantity=lt-5&_sort=-date',
-  'Observation?_sort=value-quantity&_count=1',
-  'Observation?patient.family:contains=nothing-like-it',
-  'Observation?_sort=status,value-quantity&_count=1',
-];
+/** What nobody can answer from an index: each reads most of what there is. No two alike, for pages and sets are kept. */
+const heavy = Array.from({ length: 200 }, (_, i) => [
+  `Observation?code:text=nothing-like-it-${i}`,
+  `Observation?date=ge1990&value-quantity=lt-5.${i}&_sort=-date`,
+  `Observation?patient.family:contains=nothing-like-it-${i}`,
+  `Observation?code-value-quantity=8302-2$gt1000.${i}`,
+  `Observation?date=ge${1700 + i}&_summary=count`,
+]).flat();
 const rate = 200;
 
 async function calmness(bench, server, people, copies) {
