@@ -15,11 +15,15 @@ import type { FhirRequest, FhirResponse } from './interactions/exchange.js';
 import { rowsIn } from './interactions/prepare.js';
 import { routes } from './routes.js';
 import type { Store } from './storage/store.js';
+import { sightOf } from './operations/definition-store.js';
+import { NotLoaded } from './terminology/catalog.js';
+import type { ServerCatalog, ServerTerminology } from './terminology/server-catalog.js';
 
 export interface DispatchOptions {
   readonly store: Store;
   readonly settings: Settings;
   readonly jobs: Jobs;
+  readonly terminology: ServerTerminology;
   /** Told of every failure that is the server's own, with the request's id. */
   readonly onFailure: (error: unknown, requestId: string) => void;
   /** Absent: nothing is audited. */
@@ -29,7 +33,8 @@ export interface DispatchOptions {
 /** The response and what was asked for, for logs and metrics. */
 export type Dispatch = (request: FhirRequest, grant: Grant) => Promise<FhirResponse>;
 
-export function createDispatch({ store, settings, jobs, onFailure, audit }: DispatchOptions): Dispatch {
+export function createDispatch(options: DispatchOptions): Dispatch {
+  const { store, settings, jobs, terminology, onFailure, audit } = options;
   const dispatch: Dispatch = async (request, grant) => {
     const trail = audit?.begin(asked(request, grant));
     try {
@@ -56,10 +61,14 @@ export function createDispatch({ store, settings, jobs, onFailure, audit }: Disp
       }
       if (type === 'AuditEvent') await audit?.flush();
       const visible = guarded(store, grant, version => rowsIn(version, settings));
+      let catalog: ServerCatalog | undefined;
       const context: Context = {
         request,
         grant,
         store: trail?.witness(visible) ?? visible,
+        get catalog() {
+          return (catalog ??= terminology.catalogFor(sightOf(grant, visible)));
+        },
         settings,
         jobs,
         type,
@@ -68,7 +77,7 @@ export function createDispatch({ store, settings, jobs, onFailure, audit }: Disp
         compartment,
         dispatch: inner => dispatch(inner, grant),
       };
-      return Object.assign(await route.handler(context), { interaction });
+      return Object.assign(await run(route, context), { interaction });
     } catch (error) {
       return { ...failed(error, request), interaction };
     }
@@ -96,6 +105,21 @@ function asked({ id, method, path, query, body, address }: FhirRequest, grant: G
     path: path.join('/'),
     ...(given.length === 0 ? {} : { query: given.join('&') }),
   };
+}
+
+/** More than any request names code systems and value sets. */
+const mostLoads = 100;
+
+/** What a search asks of terminology may have to be read first: then the request, which has done nothing yet, begins again. */
+async function run(route: Route, context: Context): Promise<FhirResponse> {
+  for (let loads = 0; ; loads++) {
+    try {
+      return await route.handler(context);
+    } catch (error) {
+      if (!(error instanceof NotLoaded) || loads === mostLoads) throw error;
+      await error.load();
+    }
+  }
 }
 
 /** Rows by number of segments, with their patterns split once. */

@@ -28,7 +28,9 @@ import { openMongoStore } from './storage/mongo/store.js';
 import { openSqliteDocuments } from './storage/sqlite/documents.js';
 import { openSqliteStore } from './storage/sqlite/store.js';
 import type { RowsOf, Store } from './storage/store.js';
+import { definitionStore, noticed, watch } from './operations/definition-store.js';
 import { coreCatalog } from './terminology/catalog.js';
+import { serverTerminology, type ServerTerminology } from './terminology/server-catalog.js';
 import { createValidation } from './validation/validation.js';
 import { openAuditTrail } from './system/audit-trail.js';
 import { openPackages } from './system/packages.js';
@@ -55,6 +57,8 @@ export interface System {
   readonly reindex: (progress?: (done: number) => void) => Promise<number>;
   /** Absent where nothing is audited. */
   readonly audit: Audit | undefined;
+  /** What codes mean here: R4's definitions, those stored and those loaded. */
+  readonly terminology: ServerTerminology;
   /** Throws where the store does not answer. */
   readonly ready: () => Promise<void>;
   readonly close: () => Promise<void>;
@@ -74,11 +78,14 @@ export async function createSystem(
   notices: Notices,
   isAudited = false,
 ): Promise<System> {
-  const { store, documents } = await openStorage(config);
+  const { store: opened, documents } = await openStorage(config);
+  let unwatch = (): void => undefined;
   let parameters: ActiveParameters | undefined;
   let audit: Audit | undefined;
   let authorization: AuthorizationServer | undefined;
   try {
+    const terminology = serverTerminology(definitionStore(opened), documents);
+    const store = noticed(opened, terminology, documents);
     const wanted = searchIndexVersion(config.zone);
     const active = (parameters = await openActiveParameters(documents, store, wanted));
     const packages = await openPackages(documents);
@@ -135,10 +142,12 @@ export async function createSystem(
     const dispatch = createDispatch({
       store,
       settings,
+      terminology,
       jobs: { queue, parameters: active, wake: () => worker?.wake() },
       audit,
       onFailure: (error, requestId) => notices.failure(error, requestId),
     });
+    unwatch = watch(terminology, documents, error => notices.failure(error, 'terminology'));
     return {
       dispatch,
       async openAuthorization(origin, onEvent) {
@@ -167,8 +176,10 @@ export async function createSystem(
       },
       reindex: progress => makeWholeIndex(whole, progress),
       audit,
+      terminology,
       ready: () => store.ping(),
       async close() {
+        unwatch();
         authorization?.close();
         await worker?.stop();
         active.close();
@@ -178,9 +189,10 @@ export async function createSystem(
       },
     };
   } catch (error) {
+    unwatch();
     parameters?.close();
     await audit?.close();
-    await store.close();
+    await opened.close();
     await documents.close();
     throw error;
   }

@@ -7,6 +7,7 @@ import type { ActiveParameters } from '../jobs/active-parameters.js';
 import type { Queue } from '../jobs/queue.js';
 import type { CustomParameters } from '../search/parameters.js';
 import type { NamedQuery } from '../search/named-query.js';
+import type { ServerCatalog } from '../terminology/server-catalog.js';
 import type { FhirRequest, FhirResponse } from './exchange.js';
 import type { PageCache } from './page-cache.js';
 import type { KeptPackage } from '../validation/installed.js';
@@ -56,6 +57,8 @@ export interface Context {
   readonly request: FhirRequest;
   readonly grant: Grant;
   readonly store: GuardedStore;
+  /** The code systems, value sets and concept maps the caller may know of. */
+  readonly catalog: ServerCatalog;
   readonly settings: Settings;
   /** From the path; '' where the route has none. */
   readonly type: string;

@@ -22,6 +22,8 @@ export interface Catalog {
   valueSet(url: string, version?: string): ValueSetDefinition | undefined;
   /** By url; without one, all. @throws NotLoaded */
   conceptMaps(url?: string, version?: string): readonly ConceptMapDefinition[];
+  /** The value set with this id on the server. @throws NotLoaded */
+  valueSetWithId(id: string): ValueSetDefinition | undefined;
   /** For what is made from definitions; forgotten when any of them changes. */
   readonly memory: Map<string, unknown>;
 }
@@ -96,5 +98,9 @@ export const coreCatalog: Catalog = {
     url === undefined
       ? conceptMaps()
       : conceptMaps().filter(map => map.url === url && isVersion(version, map.version)),
+  valueSetWithId: id =>
+    [`http://hl7.org/fhir/ValueSet/${id}`, `http://terminology.hl7.org/ValueSet/${id}`]
+      .map(valueSet)
+      .find(one => one?.id === id),
   memory: new Map(),
 };

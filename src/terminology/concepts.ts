@@ -62,22 +62,20 @@ export interface Concepts {
   readonly size: number;
   readonly arrays: ConceptArrays;
   /** -1 where there is none. Exact, as every code is compared unless its system says otherwise. */
-  ordinal(code: string): number;
+  readonly ordinal: (code: string) => number;
   /** Without regard to case; -1 where there is none. */
-  ordinalInAnyCase(code: string): number;
-  code(ordinal: number): string;
-  display(ordinal: number): string | undefined;
-  definition(ordinal: number): string | undefined;
-  isAbstract(ordinal: number): boolean;
-  isInactive(ordinal: number): boolean;
-  designations(ordinal: number): readonly Designation[];
-  properties(ordinal: number): readonly ConceptProperty[];
+  readonly ordinalInAnyCase: (code: string) => number;
+  readonly code: (ordinal: number) => string;
+  readonly display: (ordinal: number) => string | undefined;
+  readonly definition: (ordinal: number) => string | undefined;
+  readonly isAbstract: (ordinal: number) => boolean;
+  readonly isInactive: (ordinal: number) => boolean;
+  readonly designations: (ordinal: number) => readonly Designation[];
+  readonly properties: (ordinal: number) => readonly ConceptProperty[];
   /** Directly subsumed by it, or subsuming it. */
-  below(ordinal: number): Uint32Array;
-  above(ordinal: number): Uint32Array;
+  readonly below: (ordinal: number) => Uint32Array;
+  readonly above: (ordinal: number) => Uint32Array;
   readonly hasHierarchy: boolean;
-  /** Calls back for every property of the code: its concept and its value as text. */
-  eachProperty(code: string, found: (ordinal: number, value: string) => void): void;
   /** Bytes it takes. */
   readonly bytes: number;
 }
@@ -121,18 +119,6 @@ export function conceptsOf(arrays: ConceptArrays): Concepts {
     below: ordinal => rowsOf(below, ordinal),
     above: ordinal => rowsOf(above, ordinal),
     hasHierarchy: above.targets.length > 0,
-    eachProperty(code, found) {
-      const wanted = new Set(arrays.kinds.flatMap((kind, i) => (kind.code === code ? [i] : [])));
-      if (wanted.size === 0) return;
-      for (let ordinal = 0; ordinal < codes.size; ordinal++) {
-        for (let i = propertyOffsets[ordinal]!; i < propertyOffsets[ordinal + 1]!; i++) {
-          const kind = propertyKinds[i]!;
-          if (!wanted.has(kind)) continue;
-          const text = propertyTexts.at(arrays.propertyValues[i]!);
-          found(ordinal, comparable(arrays.kinds[kind]!.type, text));
-        }
-      }
-    },
     bytes: sizeOf(arrays) + codes.size * 8,
   };
 }

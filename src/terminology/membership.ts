@@ -216,7 +216,7 @@ export function filterOf(
   filter: NonNullable<ValueSetInclude['filter']>[number],
 ): Passes | undefined {
   let known = compiled.get(system);
-  if (known === undefined) compiled.set(system, (known = new Map()));
+  if (known === undefined) compiled.set(system, (known = new Map<string, Passes | undefined>()));
   const key = JSON.stringify([filter.property, filter.op, filter.value]);
   if (!known.has(key)) {
     if (known.size >= mostCompiled) known.clear();
