@@ -15,7 +15,7 @@ import type { FhirRequest, FhirResponse } from './interactions/exchange.js';
 import { rowsIn } from './interactions/prepare.js';
 import { routes } from './routes.js';
 import type { Store } from './storage/store.js';
-import { sightOf } from './operations/definition-store.js';
+import { sightOf } from './interactions/definition-store.js';
 import { NotLoaded } from './terminology/catalog.js';
 import type { ServerCatalog, ServerTerminology } from './terminology/server-catalog.js';
 
@@ -108,7 +108,7 @@ function asked({ id, method, path, query, body, address }: FhirRequest, grant: G
 }
 
 /** More than any request names code systems and value sets. */
-const mostLoads = 100;
+const mostLoads = 1000;
 
 /** What a search asks of terminology may have to be read first: then the request, which has done nothing yet, begins again. */
 async function run(route: Route, context: Context): Promise<FhirResponse> {

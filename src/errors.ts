@@ -34,6 +34,8 @@ export const errorTable = {
   'unsupported-media-type': { status: 415, issue: 'not-supported', when: 'The body is of a media type or encoding that is not understood.' },
   misdirected: { status: 421, issue: 'processing', when: 'The request is for another host than the one clients know the server by.' },
   'business-rule': { status: 422, issue: 'business-rule', when: 'The resource breaks a rule of the server.' },
+  'not-expandable': { status: 422, issue: 'not-found', when: 'A value set cannot be listed: a part of it is not known here.' },
+  'too-costly-expansion': { status: 422, issue: 'too-costly', when: 'A value set has too many codes to be listed at once.' },
   invariant: { status: 422, issue: 'invariant', when: 'The resource breaks an invariant or a profile.' },
   'key-reused': { status: 422, issue: 'business-rule', when: 'An Idempotency-Key came before with another request.' },
   'not-supported': { status: 400, issue: 'not-supported', when: 'A feature of FHIR that this server does not have was asked for.' },

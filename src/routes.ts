@@ -2,7 +2,7 @@
 // capabilities.ts announces them. https://hl7.org/fhir/R4/http.html#summary
 import { bundle } from './interactions/batch.js';
 import { capabilities } from './interactions/capabilities.js';
-import type { Route } from './interactions/context.js';
+import type { Handler, Route } from './interactions/context.js';
 import { create } from './interactions/create.js';
 import { conditionalDelete, deleteById } from './interactions/delete.js';
 import { history } from './interactions/history.js';
@@ -12,12 +12,25 @@ import { read, vread } from './interactions/read.js';
 import { searchType } from './interactions/search-type.js';
 import { conditionalUpdate, update } from './interactions/update.js';
 import { cancelJob, jobStatus } from './operations/job.js';
+import { closure } from './operations/closure.js';
 import { everything } from './operations/everything.js';
+import { expand } from './operations/expand.js';
 import { expunge } from './operations/expunge.js';
+import { lookup, subsumes } from './operations/lookup.js';
 import { meta, metaAdd, metaDelete } from './operations/meta.js';
 import { installPackage } from './operations/packages.js';
 import { validate } from './operations/validate.js';
 import { reindex, reindexOne } from './operations/reindex.js';
+import { translateCode } from './operations/translate.js';
+import { validateCodeInSystem, validateCodeInValueSet } from './operations/validate-code.js';
+
+/** An operation that changes nothing: by GET and POST, on a type and where it has `instances` on each. */
+const asking = (type: string, name: string, handler: Handler, instances: boolean): Route[] =>
+  (['GET', 'POST'] as const).flatMap(method =>
+    [`[type]/${name}`, ...(instances ? [`[type]/[id]/${name}`] : [])].map((path): Route => {
+      return { method, path, types: [type], interaction: 'operation', permission: 'read', handler };
+    }),
+  );
 
 export const routes: readonly Route[] = [
   {
@@ -144,6 +157,13 @@ export const routes: readonly Route[] = [
     permission: 'create',
     handler: installPackage,
   },
+  ...asking('CodeSystem', '$lookup', lookup, false),
+  ...asking('CodeSystem', '$validate-code', validateCodeInSystem, true),
+  ...asking('CodeSystem', '$subsumes', subsumes, true),
+  ...asking('ValueSet', '$expand', expand, true),
+  ...asking('ValueSet', '$validate-code', validateCodeInValueSet, true),
+  ...asking('ConceptMap', '$translate', translateCode, true),
+  { method: 'POST', path: '$closure', interaction: 'operation', handler: closure },
   {
     method: 'POST',
     path: '[type]/[id]/$meta-add',

@@ -28,8 +28,7 @@ import { openMongoStore } from './storage/mongo/store.js';
 import { openSqliteDocuments } from './storage/sqlite/documents.js';
 import { openSqliteStore } from './storage/sqlite/store.js';
 import type { RowsOf, Store } from './storage/store.js';
-import { definitionStore, noticed, watch } from './operations/definition-store.js';
-import { coreCatalog } from './terminology/catalog.js';
+import { definitionStore, noticed, watch } from './interactions/definition-store.js';
 import { serverTerminology, type ServerTerminology } from './terminology/server-catalog.js';
 import { createValidation } from './validation/validation.js';
 import { openAuditTrail } from './system/audit-trail.js';
@@ -84,16 +83,18 @@ export async function createSystem(
   let audit: Audit | undefined;
   let authorization: AuthorizationServer | undefined;
   try {
-    const terminology = serverTerminology(definitionStore(opened), documents);
+    const packages = await openPackages(documents);
+    const terminology = serverTerminology(definitionStore(opened), documents, {
+      packages: packages.installed,
+    });
     const store = noticed(opened, terminology, documents);
     const wanted = searchIndexVersion(config.zone);
     const active = (parameters = await openActiveParameters(documents, store, wanted));
-    const packages = await openPackages(documents);
     const validation = createValidation({
       level: config.validation,
       required: config.profiles,
       installed: packages.installed,
-      catalog: coreCatalog,
+      catalog: terminology.catalog,
     });
     const settings: Settings = {
       bases: [base],

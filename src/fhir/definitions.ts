@@ -327,15 +327,17 @@ function one<T>(pack: Pack, key: string): T | undefined {
   return read.get(name) as T;
 }
 
+const linesOf = (pack: Pack): readonly string[] =>
+  gunzipSync(readFileSync(`${folder}${pack}.ndjson.gz`))
+    .toString('utf8')
+    .trimEnd()
+    .split('\n');
+
 function all<T>(pack: Pack): readonly T[] {
   if (!read.has(pack)) {
-    const lines = gunzipSync(readFileSync(`${folder}${pack}.ndjson.gz`))
-      .toString('utf8')
-      .trimEnd()
-      .split('\n');
     read.set(
       pack,
-      lines.map(line => JSON.parse(line) as T),
+      linesOf(pack).map(line => JSON.parse(line) as T),
     );
   }
   return read.get(pack) as readonly T[];
@@ -379,6 +381,16 @@ export const valueSetUrls = (): readonly string[] => [...index('value-sets').key
 /** A code system by its `url`, with or without `|version`. */
 export const codeSystem = (url: string): CodeSystemDefinition | undefined => byUrl('code-systems', url);
 export const codeSystemUrls = (): readonly string[] => [...index('code-systems').keys()];
+
+type CodeSystemName = Pick<CodeSystemDefinition, 'url' | 'version' | 'content'>;
+let codeSystemsNamed: readonly CodeSystemName[] | undefined;
+
+/** What the code systems are called, without keeping their concepts in memory. */
+export const codeSystemNames = (): readonly CodeSystemName[] =>
+  (codeSystemsNamed ??= linesOf('code-systems').map(line => {
+    const { url, version, content } = JSON.parse(line) as CodeSystemDefinition;
+    return { url, content, ...(version === undefined ? {} : { version }) };
+  }));
 
 export const conceptMaps = (): readonly ConceptMapDefinition[] => all('concept-maps');
 export const operationDefinitions = (): readonly OperationDefinition[] => all('operations');

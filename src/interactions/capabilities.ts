@@ -3,10 +3,11 @@
 import { createHash } from 'node:crypto';
 import { FhirError } from '../errors.js';
 import { compartmentTypes } from '../fhir/compartments.js';
-import { resourceTypes } from '../fhir/definitions.js';
+import { operationDefinitions, resourceTypes } from '../fhir/definitions.js';
 import { instant } from '../fhir/ids.js';
 import { writeJson, type JsonObject } from '../fhir/json.js';
 import type { Resource } from '../fhir/resource.js';
+import { terminologyCapabilities } from './terminology-capabilities.js';
 import { parametersOf } from '../search/parameters.js';
 import { sendBytes } from './answer.js';
 import type { Context, Route, Settings } from './context.js';
@@ -20,12 +21,10 @@ export function capabilities(context: Context, routes: readonly Route[]): Promis
   if (!['full', 'normative', 'terminology'].includes(mode)) {
     throw new FhirError('value', `mode is full, normative or terminology, not "${mode}".`);
   }
-  const { bytes, etag } = statement(
-    mode === 'terminology' ? 'terminology' : 'full',
-    request.base,
-    settings,
-    routes,
-  );
+  const { bytes, etag } =
+    mode === 'terminology'
+      ? stated(terminologyCapabilities(context, head(settings)))
+      : statement(request.base, settings, routes);
   if (request.headers['if-none-match'] === etag) return Promise.resolve({ status: 304, headers: { etag } });
   return Promise.resolve(sendBytes({ status: 200, headers: { etag } }, bytes, request));
 }
@@ -35,31 +34,25 @@ interface Statement {
   readonly etag: string;
 }
 
-/** Statements by settings and search parameters, and within them by mode and base: they seldom change, and are large. */
+/** Statements by settings and search parameters, and within them by base: they seldom change, and are large. */
 const made = new WeakMap<object, Map<string, Statement>>();
 const mostBases = 100;
 const started = Date.now();
 
-function statement(
-  mode: 'full' | 'terminology',
-  base: string,
-  settings: Settings,
-  routes: readonly Route[],
-): Statement {
+function statement(base: string, settings: Settings, routes: readonly Route[]): Statement {
   const of = settings.custom ?? settings;
   let ours = made.get(of);
   if (ours === undefined) made.set(of, (ours = new Map<string, Statement>()));
-  const key = `${mode} ${base}`;
-  const known = ours.get(key);
+  const known = ours.get(base);
   if (known !== undefined) return known;
-  const bytes = Buffer.from(
-    writeJson(
-      mode === 'full' ? capabilityStatement(base, settings, routes) : terminologyCapabilities(base, settings),
-    ),
-  );
-  const fresh = { bytes, etag: `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"` };
-  if (ours.size < mostBases) ours.set(key, fresh);
+  const fresh = stated(capabilityStatement(base, settings, routes));
+  if (ours.size < mostBases) ours.set(base, fresh);
   return fresh;
+}
+
+function stated(resource: Resource): Statement {
+  const bytes = Buffer.from(writeJson(resource));
+  return { bytes, etag: `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"` };
 }
 
 /** Those that are not of the specification. */
@@ -71,6 +64,9 @@ const head = (settings: Settings): JsonObject => ({
   kind: 'instance',
   software: { name: 'Tsela', version: settings.version },
 });
+
+const systemOperation = (base: string, code: string): string =>
+  operationDefinitions().find(one => one.code === code)?.url ?? `${base}/OperationDefinition/${code}`;
 
 function capabilityStatement(base: string, settings: Settings, routes: readonly Route[]): Resource {
   const codes = (isType: boolean): JsonObject[] =>
@@ -174,20 +170,14 @@ function capabilityStatement(base: string, settings: Settings, routes: readonly 
         ...(security === undefined ? {} : { security }),
         resource: resources,
         interaction: onSystem,
-        operation: [{ name: 'reindex', definition: `${base}/OperationDefinition/reindex` }],
+        operation: routes
+          .filter(({ interaction, path }) => interaction === 'operation' && /^\$[a-z-]+$/.test(path))
+          .map(({ path }) => path.slice(1))
+          .map(name => ({ name, definition: systemOperation(base, name) })),
         compartment: compartmentTypes.map(
           type => `http://hl7.org/fhir/CompartmentDefinition/${type.toLowerCase()}`,
         ),
       },
     ],
-  };
-}
-
-function terminologyCapabilities(base: string, settings: Settings): Resource {
-  return {
-    resourceType: 'TerminologyCapabilities',
-    ...head(settings),
-    implementation: { description: 'Tsela, a FHIR R4 server', url: base },
-    codeSearch: 'explicit',
   };
 }

@@ -9,7 +9,10 @@ import { conceptsOf, type ConceptArrays, type Concepts } from './concepts.js';
 
 /** What is needed of a place for documents; storage/documents.ts is one. */
 export interface Shelf {
-  get(collection: string, key: string): Promise<{ readonly value: unknown } | undefined>;
+  get(
+    collection: string,
+    key: string,
+  ): Promise<{ readonly value: unknown; readonly revision: number } | undefined>;
   put(
     collection: string,
     key: string,

@@ -1,10 +1,16 @@
 // Everything this server knows: R4's definitions, the resources stored here, and what was loaded in bulk; for one caller,
 // who finds only what the grant shows. https://hl7.org/fhir/R4/terminology-service.html
-import { codeSystemUrls } from '../fhir/definitions.js';
+import {
+  codeSystemNames,
+  type CodeSystemDefinition,
+  type ConceptMapDefinition,
+  type ValueSetDefinition,
+} from '../fhir/definitions.js';
 import { refKey, type Ref } from '../fhir/resource.js';
 import { canonicalParts, codeSystemOf, coreCatalog, isVersion, NotLoaded, type Catalog } from './catalog.js';
 import type { CodeSystem } from './code-system.js';
 import type { Concepts } from './concepts.js';
+import type { Remote } from './remote.js';
 import { listSystems, readConcepts, type LoadedSystem, type Shelf } from './loaded.js';
 import {
   storedCatalog,
@@ -33,6 +39,10 @@ export interface Known {
 export interface ServerCatalog extends Catalog {
   /** A stored resource, if it is visible. @throws NotLoaded */
   definitionAt<T extends TerminologyType>(type: T, id: string): DefinitionOf[T] | undefined;
+  /** Asked for what is not known here, where there is one. */
+  readonly remote: Remote | undefined;
+  /** For what terminology keeps. */
+  readonly shelf: Shelf;
   /** Every code system, for TerminologyCapabilities. @throws NotLoaded */
   codeSystems(): readonly Known[];
 }
@@ -51,15 +61,29 @@ export interface ServerTerminology {
 /** Bytes of loaded systems that stay in memory, if not said otherwise. */
 const memoryForSystems = 512 * 1024 * 1024;
 
-/** @param room bytes of loaded systems kept in memory; one more than that is kept while it is used */
+/** Definitions of installed packages; validation/installed.ts has them. */
+export interface PackagedDefinitions {
+  /** By `url` or `url|version`. */
+  readonly find: (type: string, canonical: string) => object | undefined;
+  readonly onChange: (listener: () => void) => void;
+}
+
+export interface TerminologyOptions {
+  readonly room?: number;
+  readonly remote?: Remote | undefined;
+  readonly packages?: PackagedDefinitions;
+}
+
+/** `room`: bytes of loaded systems kept in memory; the one in use is kept whatever it takes. */
 export function serverTerminology(
   store: DefinitionStore,
   shelf: Shelf,
-  room = memoryForSystems,
+  { room = memoryForSystems, remote, packages }: TerminologyOptions = {},
 ): ServerTerminology {
   const memory = new Map<string, unknown>();
   const changed = (): void => memory.clear();
   const stored = storedCatalog(store, changed);
+  packages?.onChange(changed);
 
   let heads: readonly LoadedSystem[] | undefined;
   const concepts = new Map<string, Concepts>();
@@ -109,7 +133,7 @@ export function serverTerminology(
     return found;
   };
 
-  const sources: Sources = { stored, loadedHeads, conceptsOfLoaded };
+  const sources: Sources = { remote, packages, shelf, stored, loadedHeads, conceptsOfLoaded };
   const everything: Sight = { extent: () => 'all', sees: () => Promise.resolve(true) };
   const catalog = catalogOf(sources, everything, memory);
   return {
@@ -129,9 +153,12 @@ export function serverTerminology(
 }
 
 interface Sources {
+  readonly packages: PackagedDefinitions | undefined;
+  readonly shelf: Shelf;
+  readonly remote: Remote | undefined;
   readonly stored: ReturnType<typeof storedCatalog>;
-  loadedHeads(): readonly LoadedSystem[];
-  conceptsOfLoaded(head: LoadedSystem): Concepts;
+  readonly loadedHeads: () => readonly LoadedSystem[];
+  readonly conceptsOfLoaded: (head: LoadedSystem) => Concepts;
 }
 
 /** A code system from whichever source, before it is read. */
@@ -140,7 +167,7 @@ type Candidate =
   | { readonly from: 'loaded'; readonly head: LoadedSystem; readonly version: string | undefined; readonly content: string }; // prettier-ignore
 
 function catalogOf(sources: Sources, sight: Sight, memory: Map<string, unknown>): ServerCatalog {
-  const { stored, loadedHeads, conceptsOfLoaded } = sources;
+  const { remote, packages, shelf, stored, loadedHeads, conceptsOfLoaded } = sources;
   const seen = new Map<string, boolean>();
   const sees = ({ ref, type }: Entry): boolean => {
     const extent = sight.extent(type);
@@ -187,6 +214,8 @@ function catalogOf(sources: Sources, sight: Sight, memory: Map<string, unknown>)
     const supplements = supplementsOf(system.url, system.version);
     return supplements.length === 0 ? system : { ...system, supplements };
   };
+  const packaged = (type: TerminologyType, url: string, version: string | undefined): object | undefined =>
+    packages?.find(type, version === undefined ? url : `${url}|${version}`);
   const candidates = (url: string): Candidate[] => [
     ...visible('CodeSystem', url).map((entry): Candidate => ({ from: 'stored', entry, version: entry.named, content: entry.content ?? 'complete' })), // prettier-ignore
     ...mayLoaded()
@@ -201,11 +230,18 @@ function catalogOf(sources: Sources, sight: Sight, memory: Map<string, unknown>)
     );
   const findSystem = (url: string, version: string | undefined): CodeSystem | undefined => {
     const core = coreCatalog.codeSystem(url, version);
-    const fitting = candidates(url).filter(one => isVersion(version, one.version));
-    if (core !== undefined && (fitting.length === 0 || (version === undefined && isOfFhir(core))))
-      return withSupplements(core);
-    const best = fitting.reduce<Candidate | undefined>((a, b) => (a === undefined || isBetter(b, a) ? b : a), undefined); // prettier-ignore
-    return best && open(best);
+    if (core !== undefined && version === undefined && isOfFhir(core)) return withSupplements(core);
+    const best = candidates(url)
+      .filter(one => isVersion(version, one.version))
+      .reduce<Candidate | undefined>((a, b) => (a === undefined || isBetter(b, a) ? b : a), undefined);
+    const packed = packaged('CodeSystem', url, version) as CodeSystemDefinition | undefined;
+    // What the operator stored or loaded, R4's own, then packages; but one with all codes before one with some.
+    const [first] = [best?.content, core?.content, packed?.content]
+      .map((content, order) => ({ rank: content === undefined ? -1 : contents.indexOf(content), order }))
+      .sort((a, b) => b.rank - a.rank || a.order - b.order);
+    if (first!.rank < 0) return undefined;
+    if (first!.order === 0) return open(best!);
+    return withSupplements(first!.order === 1 ? core! : codeSystemOf(packed!));
   };
   const latest = (entries: readonly Entry[], version: string | undefined): Entry | undefined =>
     entries
@@ -214,6 +250,8 @@ function catalogOf(sources: Sources, sight: Sight, memory: Map<string, unknown>)
 
   return {
     memory,
+    remote,
+    shelf,
     codeSystem: (url, version) =>
       remembered(`system ${version ?? ''} ${url}`, () => findSystem(url, version)),
     valueSet: (url, version) =>
@@ -221,7 +259,8 @@ function catalogOf(sources: Sources, sight: Sight, memory: Map<string, unknown>)
         const core = coreCatalog.valueSet(url, version);
         if (core !== undefined && url.startsWith('http://hl7.org/fhir/')) return core;
         const best = latest(visible('ValueSet', url), version);
-        return best === undefined ? core : stored.definition('ValueSet', best);
+        if (best !== undefined) return stored.definition('ValueSet', best);
+        return core ?? (packaged('ValueSet', url, version) as ValueSetDefinition | undefined);
       }),
     valueSetWithId(id) {
       const entry = stored.at({ type: 'ValueSet', id });
@@ -230,6 +269,7 @@ function catalogOf(sources: Sources, sight: Sight, memory: Map<string, unknown>)
         : coreCatalog.valueSetWithId(id);
     },
     conceptMaps(url, version) {
+      const packedMap = url === undefined ? undefined : packaged('ConceptMap', url, version);
       const own =
         sight.extent('ConceptMap') === 'none'
           ? []
@@ -241,6 +281,7 @@ function catalogOf(sources: Sources, sight: Sight, memory: Map<string, unknown>)
           .filter(one => isVersion(version, one.named) && sees(one))
           .sort((a, b) => (isNewer(a, b) ? -1 : 1))
           .map(one => stored.definition('ConceptMap', one)),
+        ...(packedMap === undefined ? [] : [packedMap as ConceptMapDefinition]),
         ...coreCatalog.conceptMaps(url, version),
       ];
     },
@@ -249,10 +290,7 @@ function catalogOf(sources: Sources, sight: Sight, memory: Map<string, unknown>)
       return entry !== undefined && sees(entry) ? stored.definition(type, entry) : undefined;
     },
     codeSystems: () => [
-      ...codeSystemUrls().flatMap(url => {
-        const one = coreCatalog.codeSystem(url);
-        return one === undefined ? [] : [{ url, version: one.version, content: one.content }];
-      }),
+      ...codeSystemNames().map(({ url, version, content }) => ({ url, version, content })),
       ...(sight.extent('CodeSystem') === 'all' ? [...stored.all('CodeSystem')] : []).map(one => ({ url: one.url, version: one.named, content: one.content })), // prettier-ignore
       ...mayLoaded().map(({ url, version, content }) => ({ url, version, content })),
     ],

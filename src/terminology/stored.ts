@@ -182,7 +182,8 @@ export function storedCatalog(store: DefinitionStore, changed: () => void): Stor
         const version = await store.read(entry.ref);
         if (version === undefined || version.body === undefined) {
           if (drop(entry.ref)) changed();
-        } else if (version.version === entry.version) keep(entry, parseJson(version.body), version.body.length);
+        } else if (version.version === entry.version)
+          keep(entry, parseJson(version.body), version.body.length);
         else if (take(version)) changed();
       });
     },

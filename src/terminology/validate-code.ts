@@ -12,6 +12,9 @@ export interface AskedCode extends Coded {
   readonly display?: string | undefined;
 }
 
+/** A Coding as it came: it may lack its code. */
+export type GivenCoding = Omit<AskedCode, 'code'> & { readonly code?: string | undefined };
+
 export interface CodeIssue {
   readonly severity: 'error' | 'warning' | 'information';
   /** What is the matter, for those who weigh it otherwise. */
@@ -69,7 +72,7 @@ export function validateCode(
 
 /** Judges several codings for one concept: one of them in the value set is enough, and each must be right by itself. */
 export function validateConcept(
-  codings: readonly Partial<AskedCode>[],
+  codings: readonly GivenCoding[],
   valueSet: string | ValueSetDefinition | undefined,
   options: CodeOptions = {},
 ): JudgedCode {
@@ -85,7 +88,7 @@ function attempt(judge: () => JudgedCode): JudgedCode {
   }
 }
 
-const shown = ({ system, code, version }: Partial<Coded>): string => {
+const shown = ({ system, code, version }: Omit<GivenCoding, 'display'>): string => {
   const of = system === undefined ? '' : `${system}${version === undefined ? '' : `|${version}`}#`;
   const text = `${of}${code ?? ''}`;
   return `"${text.length > 200 ? `${text.slice(0, 200)}…` : text}"`;
@@ -227,7 +230,7 @@ function judged(result: Membership, issues: readonly CodeIssue[], display: strin
 
 /** @throws NotLoaded */
 export function judgeConcept(
-  codings: readonly Partial<AskedCode>[],
+  codings: readonly GivenCoding[],
   valueSet: string | ValueSetDefinition | undefined,
   options: CodeOptions = {},
 ): JudgedCode {

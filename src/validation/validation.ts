@@ -177,6 +177,7 @@ function withPackages(below: Catalog, installed: Installed): Catalog {
       );
     },
     conceptMaps: (url, version) => below.conceptMaps(url, version),
+    valueSetWithId: id => below.valueSetWithId(id),
     // What is remembered goes with what is below, and is not shared with another server's packages.
     get memory() {
       let memory = below.memory.get(key) as Map<string, unknown> | undefined;

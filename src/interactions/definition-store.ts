@@ -28,8 +28,7 @@ export const definitionStore = (store: Store): DefinitionStore => ({
       yield* page.versions;
     }
   },
-  count: () =>
-    store.count({ types: terminologyTypes, where: all, sort: [], count: 0, total: 'none' }),
+  count: () => store.count({ types: terminologyTypes, where: all, sort: [], count: 0, total: 'none' }),
 });
 
 const isTerminology = ({ ref }: Pick<StoredVersion, 'ref'>): boolean => terminologyTypes.includes(ref.type);
@@ -43,7 +42,12 @@ export function noticed(store: Store, terminology: ServerTerminology, documents:
       const definitions = writes.filter(isTerminology);
       if (definitions.length === 0) return;
       for (const { ref, expected, lastUpdated, body } of definitions)
-        terminology.notice({ ref, version: expected + 1, lastUpdated, ...(body === undefined ? {} : { body }) });
+        terminology.notice({
+          ref,
+          version: expected + 1,
+          lastUpdated,
+          ...(body === undefined ? {} : { body }),
+        });
       await announce(documents);
     },
     async expunge(ref, what) {
