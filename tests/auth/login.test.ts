@@ -186,7 +186,7 @@ onEveryServer('a server', server => {
     expect((await server().fhir('Patient/mine', before.access_token)).status).toBe(200);
     expect((await refresh(server(), app, before.refresh_token)).status).toBe(200);
     const { id_token } = await signedIn(server(), app);
-    const { kid } = JSON.parse(Buffer.from(id_token.split('.')[0]!, 'base64url').toString()) as {
+    const { kid } = JSON.parse(Buffer.from(id_token.split('.')[0], 'base64url').toString()) as {
       kid: string;
     };
     expect(old.map(each => each.kid)).not.toContain(kid);
