@@ -25,12 +25,20 @@ export interface Wanted {
   readonly also?: (cur: string) => Fragment;
 }
 
+/** So few candidates are judged at once whatever else is asked. */
+const handful = 16;
+
 export function* startOf(query: Query, kind: Kind, where: Node): Steps<Pick<Wanted, 'nodes' | 'drivers'>> {
   const nodes = where.op === 'and' ? where.nodes : where.op === 'all' ? [] : [where];
   const drivers = new Map<Node, Driver>();
-  for (const node of nodes) {
-    const driver = yield* driverOf(query, kind, node, nodes);
-    if (driver !== undefined) drivers.set(node, driver);
+  const isLeaf = (node: Node): boolean => node.op === 'row';
+  for (const which of [isLeaf, (node: Node) => !isLeaf(node)]) {
+    for (const node of nodes.filter(which)) {
+      const driver = yield* driverOf(query, kind, node, nodes);
+      if (driver !== undefined) drivers.set(node, driver);
+    }
+    // Then the far ends of chains need not be searched.
+    if (which === isLeaf && shortest(query.connection, drivers.values(), handful) !== undefined) break;
   }
   return { nodes, drivers };
 }
