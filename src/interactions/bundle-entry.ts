@@ -11,6 +11,7 @@ import { etag, issuesOf, locationOf, preferredReturn } from './answer.js';
 import type { Entry } from './bundle.js';
 import type { Context } from './context.js';
 import type { FhirRequest, FhirResponse } from './exchange.js';
+import { xmlPatchType } from './media.js';
 import type { Result } from './prepare.js';
 
 export interface EntryRequest {
@@ -111,8 +112,10 @@ export function standalone(context: Context, entry: EntryRequest): FhirRequest {
   let body: Uint8Array | undefined;
   if (resource !== undefined) {
     const sent = method === 'PATCH' ? patchDocument(resource) : resource;
-    headers['content-type'] = Array.isArray(sent) ? 'application/json-patch+json' : 'application/fhir+json';
-    body = Buffer.from(writeJson(sent));
+    if (typeof sent === 'string') headers['content-type'] = xmlPatchType;
+    else
+      headers['content-type'] = Array.isArray(sent) ? 'application/json-patch+json' : 'application/fhir+json';
+    body = Buffer.from(typeof sent === 'string' ? sent : writeJson(sent));
   }
   return {
     method,
@@ -125,10 +128,14 @@ export function standalone(context: Context, entry: EntryRequest): FhirRequest {
   };
 }
 
-/** A PATCH entry carries FHIRPath Patch as Parameters, or JSON Patch inside a Binary. https://hl7.org/fhir/R4/http.html#patch */
+/**
+ * A PATCH entry carries FHIRPath Patch as Parameters, or JSON Patch or XML Patch (here a text) inside a Binary.
+ * https://hl7.org/fhir/R4/http.html#patch
+ */
 export function patchDocument(resource: Json): Json {
   if (!isObject(resource) || resource['resourceType'] !== 'Binary') return resource;
-  return parseJson(Buffer.from(typeof resource['data'] === 'string' ? resource['data'] : '', 'base64'));
+  const content = Buffer.from(typeof resource['data'] === 'string' ? resource['data'] : '', 'base64');
+  return resource['contentType'] === xmlPatchType ? content.toString() : parseJson(content);
 }
 
 export const statusText = (status: number): string => `${status} ${STATUS_CODES[status] ?? ''}`.trimEnd();

@@ -163,7 +163,12 @@ function capabilityStatement(base: string, settings: Settings, routes: readonly 
     implementation: { description: 'Tsela, a FHIR R4 server', url: base },
     fhirVersion: '4.0.1',
     format: ['application/fhir+json', 'application/fhir+xml', 'json', 'xml'],
-    patchFormat: ['application/json-patch+json', 'application/fhir+json'],
+    patchFormat: [
+      'application/json-patch+json',
+      'application/xml-patch+xml',
+      'application/fhir+json',
+      'application/fhir+xml',
+    ],
     rest: [
       {
         mode: 'server',

@@ -27,6 +27,9 @@ const xmlTypes = ['application/fhir+xml', 'application/xml', 'text/xml'];
 const fhirTypes = new Set(['application/fhir+json', 'application/fhir+xml', 'application/fhir+turtle']);
 const turtle = /^(?:ttl|(?:application|text)\/(?:fhir\+)?turtle)$/;
 
+/** XML Patch; not a resource, so it stays as it is sent. */
+export const xmlPatchType = 'application/xml-patch+xml';
+
 /** What a response is sent as. */
 export interface Format {
   readonly syntax: 'json' | 'xml';

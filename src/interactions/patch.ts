@@ -1,7 +1,8 @@
-// patch: JSON Patch and FHIRPath Patch, by id and conditional. https://hl7.org/fhir/R4/http.html#patch
+// patch: JSON Patch, FHIRPath Patch and XML Patch, by id and conditional. https://hl7.org/fhir/R4/http.html#patch
 import { FhirError } from '../errors.js';
 import { fhirPathPatch } from '../fhir/patch/fhirpath-patch.js';
 import { jsonPatch } from '../fhir/patch/json-patch.js';
+import { xmlPatch } from '../fhir/patch/xml-patch.js';
 import { isObject, parseJson } from '../fhir/json.js';
 import { refKey, type Ref, type Resource } from '../fhir/resource.js';
 import { sameContent } from '../fhir/stamp.js';
@@ -10,7 +11,7 @@ import type { Context, Handler } from './context.js';
 import { criteriaInUrl, criteriaOf, locksOf } from './criteria.js';
 import type { FhirRequest } from './exchange.js';
 import { judgeBy, type Judge } from './judge.js';
-import { mediaTypeOf } from './media.js';
+import { mediaTypeOf, xmlPatchType } from './media.js';
 import { perform } from './perform.js';
 import { checkConditions, conditionsOf, type Conditions } from './precondition.js';
 import { atMostOne, checked, resourceIn, writeOf, type Prepared } from './prepare.js';
@@ -23,6 +24,7 @@ export function patchOf(request: FhirRequest): Patch {
   if (request.body === undefined || request.body.length === 0)
     throw new FhirError('required', 'A patch needs a body.');
   const mediaType = mediaTypeOf(request.headers['content-type']);
+  if (mediaType === xmlPatchType) return xmlPatch(request.body);
   const json = [
     'application/json-patch+json',
     'application/fhir+json',
@@ -32,14 +34,15 @@ export function patchOf(request: FhirRequest): Patch {
   if (!json.includes(mediaType)) {
     throw new FhirError(
       'unsupported-media-type',
-      `A patch is application/json-patch+json (JSON Patch) or application/fhir+json (FHIRPath Patch), not "${mediaType}".`,
+      `A patch is application/json-patch+json (JSON Patch), ${xmlPatchType} (XML Patch), or application/fhir+json or application/fhir+xml (FHIRPath Patch), not "${mediaType}".`,
     );
   }
   return patchIn(parseJson(request.body));
 }
 
-/** JSON Patch is an array of operations, FHIRPath Patch a Parameters resource; nothing else is a patch. */
+/** JSON Patch is an array of operations, FHIRPath Patch a Parameters resource, XML Patch a text; nothing else is a patch. */
 export function patchIn(document: unknown): Patch {
+  if (typeof document === 'string') return xmlPatch(document);
   if (Array.isArray(document)) return resource => jsonPatch(resource, document) as Resource;
   if (isObject(document) && document['resourceType'] === 'Parameters') {
     const parameters = checked(document, 'Parameters');

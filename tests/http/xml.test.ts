@@ -232,6 +232,36 @@ describe('each interaction', () => {
     });
   });
 
+  it('XML Patch, alone and in Bundles', async () => {
+    const type = 'application/xml-patch+xml';
+    const patch = (value: boolean): string =>
+      `<diff xmlns="http://hl7.org/fhir"><replace sel="f:Patient/f:active/@value">${value}</replace></diff>`;
+    const id = await create(patient({ active: true }));
+    const patched = await ask('PATCH', `Patient/${id}`, { body: patch(false), type });
+    expect([patched.status, patched.resource['active']]).toEqual([200, false]);
+    for (const [kind, value] of [
+      ['batch', true],
+      ['transaction', false],
+    ] as const) {
+      const data = Buffer.from(patch(value)).toString('base64');
+      const resource = { resourceType: 'Binary', contentType: type, data };
+      const entry = [{ resource, request: { method: 'PATCH', url: `Patient/${id}` } }];
+      const answer = await ask('POST', '', {
+        body: writeXml({ resourceType: 'Bundle', type: kind, entry }),
+        type: xml,
+      });
+      expect(answer.resource['entry'], answer.text).toMatchObject([{ response: { status: '200 OK' } }]);
+      expect((await ask('GET', `Patient/${id}`, { accept: xml })).resource['active']).toBe(value);
+    }
+    const nothing = await ask('PATCH', `Patient/${id}`, { body: '<diff/>', type, accept: xml });
+    expect([nothing.status, nothing.resource.resourceType]).toEqual([400, 'OperationOutcome']);
+    const astray = await ask('PATCH', `Patient/${id}`, {
+      body: '<diff><remove sel="f:Patient/f:gender"/></diff>',
+      type,
+    });
+    expect(astray.status).toBe(422);
+  });
+
   it('capabilities, which say so', async () => {
     const { resource, type } = await ask('GET', 'metadata', { accept: xml });
     expect(type).toBe(`${xml}; charset=utf-8`);

@@ -447,7 +447,8 @@ onEveryStore('patch', {}, tsela => {
       [[{ op: 'test', path: '/active', value: true }], 422, jsonPatch],
       [[{ op: 'replace', path: '/id', value: 'other' }], 422, jsonPatch],
       [{ resourceType: 'Patient' }, 400, {}],
-      ['<diff/>', 415, { 'content-type': 'application/xml-patch+xml' }],
+      ['<diff/>', 400, { 'content-type': 'application/xml-patch+xml' }],
+      ['x', 415, { 'content-type': 'text/plain' }],
       [[{ op: 'add', path: '/active', value: true }], 412, { ...jsonPatch, 'if-match': 'W/"9"' }],
     ];
     for (const [body, status, headers] of bad)
