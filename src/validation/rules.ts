@@ -1,11 +1,16 @@
 // The rules that judge whole resources by what no StructureDefinition can say, by type: each is a file of rules/, its
 // source the page of the specification in its first lines.
 import type { ResourceRule } from './finding.js';
+import { bundle } from './rules/bundle.js';
+import { canonicals } from './rules/canonicals.js';
+import { elements } from './rules/elements.js';
+import { narrative } from './rules/narrative.js';
 import { questionnaireResponse } from './rules/questionnaire-response.js';
 
-const everywhere: readonly ResourceRule[] = [];
+const everywhere: readonly ResourceRule[] = [narrative, elements, canonicals];
 
 const byType: Readonly<Record<string, readonly ResourceRule[]>> = {
+  Bundle: [bundle],
   QuestionnaireResponse: [questionnaireResponse],
 };
 

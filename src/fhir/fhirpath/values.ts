@@ -100,7 +100,10 @@ export interface TypeName {
 export interface TypeTest {
   /** `is`: also of a type derived from it. */
   readonly is: (item: Item) => boolean;
-  /** `as` and ofType(): a primitive only of exactly this type, as R4's engines have it. */
+  /**
+   * `as` and ofType(): a primitive only of exactly this type, as R4's engines have it. Authors who write String for
+   * string mean the element.
+   */
   readonly as: (item: Item) => boolean;
 }
 
@@ -121,7 +124,8 @@ export function typeTest({ namespace, name }: TypeName): TypeTest {
     is: item => (item instanceof Node ? fhir && derived(item.kind) : ofSystem(item)),
     as: item =>
       item instanceof Node
-        ? fhir && (item.kind.primitive ? item.kind.type === name : derived(item.kind))
+        ? (fhir && (item.kind.primitive ? item.kind.type === name : derived(item.kind))) ||
+          (system && namespace === undefined && item.kind.primitive && item.kind.system === name)
         : ofSystem(item),
   };
 }
