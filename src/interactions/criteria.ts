@@ -39,7 +39,8 @@ export function criteriaOf(
     );
   }
   const { bases, zone, custom } = context.settings;
-  return { ...parseCriteria(type, query, { bases, zone, custom }), count };
+  const { catalog } = context;
+  return { ...parseCriteria(type, query, { bases, zone, custom, catalog }), count };
 }
 
 /** What writers by these criteria queue for. */

@@ -44,6 +44,7 @@ async function searchAnew(context: Context): Promise<FhirResponse> {
     maxCount: settings.maxCount,
     queries: settings.queries,
     custom: settings.custom,
+    catalog: context.catalog,
   });
   const plan = planOf(context, search.plan, start);
   for (const each of plan.types) {

@@ -14,6 +14,7 @@ import { parametersOf, type CustomParameters } from './parameters.js';
 import { all, and, type Node, type SearchPlan, type SortKey } from './plan.js';
 import { parseSort } from './parse-sort.js';
 import { quoted, split, unescape, type ParseSettings } from './types/search-type.js';
+import type { Catalog } from '../terminology/catalog.js';
 
 export type Summary = 'true' | 'text' | 'data' | 'count' | 'false';
 type Params = readonly (readonly [name: string, value: string])[];
@@ -35,6 +36,8 @@ export interface SearchInput {
   readonly queries?: readonly NamedQuery[];
   /** The present, for `ap`; milliseconds since 1970 UTC. */
   readonly now?: number;
+  /** What is known of codes; R4's own definitions where absent. */
+  readonly catalog?: Catalog | undefined;
   /** Parameters beside those of the specification. */
   readonly custom?: CustomParameters | undefined;
 }
@@ -80,8 +83,8 @@ interface Options {
 
 /** @throws FhirError `invalid-search`, `too-costly-search` */
 export function parseSearch(input: SearchInput): SearchRequest {
-  const { bases, zone, custom } = input;
-  const settings = { bases, zone, custom, now: input.now ?? Date.now() };
+  const { bases, zone, custom, catalog } = input;
+  const settings = { bases, zone, custom, catalog, now: input.now ?? Date.now() };
   checkValues(input.params);
   const types = typesOf(input);
   const nodes: Node[] = [];

@@ -23,6 +23,7 @@ onEveryStore('terminology', {}, tsela => {
     await put(animals('1.0'));
     await put(animals('2.0', [{ code: 'fish', display: 'Fish' }]));
     await put(mammals);
+    await put({ ...set('versioned-1', { include: [{ system, concept: [{ code: 'dog' }] }] }), url: 'http://example.org/versioned', version: '1' }); // prettier-ignore
   });
 
   describe('$lookup', () => {
@@ -305,6 +306,49 @@ onEveryStore('terminology', {}, tsela => {
       const display = await get(`CodeSystem/$validate-code?url=${system}&code=dog&display=chien`);
       expect(of(display, 'message')).toBeUndefined();
       await tsela().send('DELETE', 'CodeSystem/supplement');
+    });
+  });
+
+  describe('searches', () => {
+    const found = async (query: string, send: Send = tsela().send): Promise<string[]> => {
+      const answer = await send('GET', `Observation?${query}`);
+      expect(answer.status, answer.text).toBe(200);
+      return ((answer.body['entry'] ?? []) as { resource: { id: string } }[])
+        .map(one => one.resource.id)
+        .sort();
+    };
+    beforeAll(async () => {
+      for (const code of ['dog', 'whale', 'bird', 'animal'])
+        await put({
+          resourceType: 'Observation',
+          id: code,
+          status: 'final',
+          code: { coding: [{ system, code }] },
+        });
+    });
+    it('ask stored value sets, by url, version and id', async () => {
+      expect(await found(`code:in=${mammals.url}`)).toEqual(['dog', 'whale']);
+      expect(await found('code:in=ValueSet/mammals')).toEqual(['dog', 'whale']);
+      expect(await found(`code:not-in=${mammals.url}`)).toEqual(['animal', 'bird']);
+      expect(await found('code:in=http://example.org/versioned|1')).toEqual(['dog']);
+    });
+    it('ask stored hierarchies', async () => {
+      expect(await found(`code:below=${system}|mammal`)).toEqual(['dog', 'whale']);
+      expect(await found(`code:above=${system}|bird`)).toEqual(['animal', 'bird']);
+    });
+    it('name what is not known', async () => {
+      const answer = await get('Observation?code:in=http://example.org/none');
+      expect([answer.status, answer.text]).toEqual([400, expect.stringContaining('http://example.org/none')]);
+      expect((await get('Observation?code:below=urn:none|x')).status).toBe(400);
+    });
+    it('see no value set that the grant hides', async () => {
+      const send = tsela().as({ id: 'x', principal: 'x', visible: type => (type === 'ValueSet' ? none : all), permits: () => true }); // prettier-ignore
+      expect((await send('GET', `Observation?code:in=${mammals.url}`)).status).toBe(400);
+      expect(await found('code:missing=false', send)).toHaveLength(4);
+    });
+    it('select for conditional interactions too', async () => {
+      const answer = await tsela().send('DELETE', 'Observation?code:in=ValueSet/nothing');
+      expect(answer.status).toBe(400);
     });
   });
 

@@ -2,10 +2,19 @@
 // https://hl7.org/fhir/R4/search.html#token, #modifiers
 import { FhirError } from '../../errors.js';
 import { valueSet } from '../../fhir/definitions.js';
-import { closure, hierarchyOf } from '../../terminology/hierarchy.js';
-import { members, valueSetWithId } from '../../terminology/members.js';
+import { relatives } from '../../terminology/hierarchy.js';
+import { members, mostMembers } from '../../terminology/members.js';
 import type { Condition } from '../plan.js';
-import { equal, quoted, refuse, split, unescape, type Alternatives, type Asked } from './search-type.js';
+import {
+  equal,
+  quoted,
+  refuse,
+  split,
+  unescape,
+  type Alternatives,
+  type Asked,
+  type ParseSettings,
+} from './search-type.js';
 
 /** Codes in one question; more would make a search slow without telling why. */
 export const maxCodes = 5000;
@@ -18,33 +27,32 @@ export function systemsOf(url: string): readonly string[] {
   ]);
 }
 
-/** Conditions for the codes of a value set, given by canonical url, `url|version` or `ValueSet/id`. */
-export function inValueSet(value: string, asked: Asked, bases: readonly string[]): Alternatives {
+/** What these questions are asked with: where this server is, and what is known of codes. */
+type Asking = Pick<ParseSettings, 'bases' | 'catalog'>;
+
+/** Conditions for the codes of a value set, given by canonical url, `url|version` or `ValueSet/id`. @throws NotLoaded */
+export function inValueSet(value: string, asked: Asked, { bases, catalog }: Asking): Alternatives {
   mustBeCoded('in', value, asked);
   const given = unescape(value);
-  const below = bases.find(base => given.startsWith(`${base}/`));
-  const [, id] =
-    /^ValueSet\/([A-Za-z0-9\-.]{1,64})$/.exec(given.slice(below === undefined ? 0 : below.length + 1)) ?? [];
-  const found = members((id === undefined ? given : valueSetWithId(id)) ?? '');
+  const below = bases.find(base => given.startsWith(`${base}/ValueSet/`));
+  const found = members(below === undefined ? given : given.slice(below.length + 1), catalog);
   if (found === 'unknown') {
     throw new FhirError(
       'invalid-search',
-      `${quoted(asked.name)}: the codes of the value set ${quoted(given)} are not known here. Value sets of FHIR R4 are, where they can be listed.`,
+      `${quoted(asked.name)}: the codes of the value set ${quoted(given)} are not known here. Value sets of FHIR R4 are, and those stored on this server, where they can be listed.`,
     );
   }
-  const bySystem = new Map<string, string[]>();
-  for (const member of found) {
-    const bar = member.lastIndexOf('|');
-    const system = member.slice(0, bar);
-    const codes = bySystem.get(system);
-    if (codes === undefined) bySystem.set(system, [member.slice(bar + 1)]);
-    else codes.push(member.slice(bar + 1));
-  }
-  return oneOfCodes(bySystem, asked);
+  if (found === 'many') throw tooMany(asked, `more than ${mostMembers}`);
+  return oneOfCodes(found, asked);
 }
 
-/** Conditions for a code and all that subsume it (`above`) or that it subsumes (`below`). */
-export function related(direction: 'above' | 'below', value: string, asked: Asked): Alternatives {
+/** Conditions for a code and all that subsume it (`above`) or that it subsumes (`below`). @throws NotLoaded */
+export function related(
+  direction: 'above' | 'below',
+  value: string,
+  asked: Asked,
+  { catalog }: Asking,
+): Alternatives {
   mustBeCoded(direction, value, asked);
   const pieces = split(value, '|').map(unescape);
   const code = pieces.at(-1)!;
@@ -54,20 +62,25 @@ export function related(direction: 'above' | 'below', value: string, asked: Aske
     return refuse(asked, value, `:${direction} needs system|code`);
   const bySystem = new Map<string, readonly string[]>();
   for (const system of systems) {
-    const hierarchy = hierarchyOf(system);
-    if (hierarchy === 'unknown') {
+    const codes = relatives(system, code, direction, catalog);
+    if (codes === 'unknown') {
       throw new FhirError(
         'invalid-search',
-        `${quoted(asked.name)}: the hierarchy of the code system ${quoted(system)} is not known here. Complete code systems of FHIR R4 are.`,
+        `${quoted(asked.name)}: the hierarchy of the code system ${quoted(system)} is not known here. Complete code systems of FHIR R4 are, and those stored or loaded on this server.`,
       );
     }
-    const codes = closure(code, hierarchy[direction]);
-    if (codes.size > 0) bySystem.set(system, [...codes]);
+    if (codes.length > 0) bySystem.set(system, codes);
   }
   if (bySystem.size === 0)
     return refuse(asked, value, `${quoted(systems.join(', '))} has no code ${quoted(code)}`);
   return oneOfCodes(bySystem, asked);
 }
+
+const tooMany = (asked: Asked, count: string): FhirError =>
+  new FhirError(
+    'too-costly-search',
+    `${quoted(asked.name)} asks for ${count} codes; at most ${maxCodes} are looked for at once.`,
+  );
 
 const coded = ['code', 'Coding', 'CodeableConcept'];
 
@@ -80,12 +93,7 @@ function mustBeCoded(modifier: string, value: string, asked: Asked): void {
 function oneOfCodes(bySystem: ReadonlyMap<string, readonly string[]>, asked: Asked): Alternatives {
   let total = 0;
   for (const codes of bySystem.values()) total += codes.length;
-  if (total > maxCodes) {
-    throw new FhirError(
-      'too-costly-search',
-      `${quoted(asked.name)} asks for ${total} codes; at most ${maxCodes} are looked for at once.`,
-    );
-  }
+  if (total > maxCodes) throw tooMany(asked, String(total));
   const implied = asked.elementTypes.has('code') ? new Set(asked.bindings.flatMap(systemsOf)) : new Set();
   const isImpliedOnly = asked.elementTypes.size === 1 && asked.elementTypes.has('code');
   const found: (readonly Condition[])[] = [];

@@ -2,6 +2,7 @@
 // conditions on their columns. One file beside this per type. https://hl7.org/fhir/R4/search.html#ptypes
 import { FhirError } from '../../errors.js';
 import type { Json } from '../../fhir/json.js';
+import type { Catalog } from '../../terminology/catalog.js';
 import type { Condition, Leaf } from '../plan.js';
 import { or, type Node } from '../plan.js';
 import type { CustomParameters } from '../parameter.js';
@@ -52,6 +53,8 @@ export interface ParseSettings {
   readonly zone: string;
   /** The present, for `ap`; milliseconds since 1970 UTC. */
   readonly now: number;
+  /** What is known of codes; R4's own definitions where absent. */
+  readonly catalog?: Catalog | undefined;
   /** Parameters beside those of the specification. */
   readonly custom?: CustomParameters | undefined;
 }

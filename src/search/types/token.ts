@@ -135,11 +135,11 @@ export const tokenType: SearchType = {
           { column: 'code', is: textIs[comparison], value: unescape(value) },
         ]);
       case 'ss': // the value subsumes what is there: what is there lies below the value
-        return anyOf('token', asked.param, related('below', value, asked));
+        return anyOf('token', asked.param, related('below', value, asked, settings));
       case 'sb':
-        return anyOf('token', asked.param, related('above', value, asked));
+        return anyOf('token', asked.param, related('above', value, asked, settings));
       case 'in':
-        return anyOf('token', asked.param, inValueSet(value, asked, settings.bases));
+        return anyOf('token', asked.param, inValueSet(value, asked, settings));
       default:
         return anyOf('token', asked.param, tokenType.alternatives(value, asked, settings));
     }
@@ -152,10 +152,10 @@ export const tokenType: SearchType = {
         return anyOf('token', asked.param, tokenType.alternatives(value, asked, settings));
       case 'in':
       case 'not-in':
-        return anyOf('token', asked.param, inValueSet(value, asked, settings.bases));
+        return anyOf('token', asked.param, inValueSet(value, asked, settings));
       case 'above':
       case 'below':
-        return anyOf('token', asked.param, related(modifier, value, asked));
+        return anyOf('token', asked.param, related(modifier, value, asked, settings));
       case 'text':
         return textStarts(value, asked);
       default:
