@@ -1,5 +1,5 @@
 // Runs one of the outside kits and writes its dated report: `npm run conformance -- validator`.
-const kits = { validator: './validator/run.mjs' };
+const kits = { smart: './smart/run.mjs', validator: './validator/run.mjs' };
 const kit = kits[process.argv[2] ?? ''];
 if (kit === undefined) {
   console.error(`Which? One of: ${Object.keys(kits).join(', ')}`);

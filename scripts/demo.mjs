@@ -1,6 +1,8 @@
 // npm run demo [-- --port 8080 --patients 50 --data data/demo --once]: on a machine with nothing but Node, installs,
-// builds, starts Tsela with made-up patients and says what to try. Stays until Ctrl-C; --once stops after printing.
-import { spawn } from 'node:child_process';
+// builds, starts Tsela with made-up patients, people who can sign in and an app, and says what to try. Stays until Ctrl-C;
+// --once stops after printing.
+import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -44,6 +46,8 @@ const server = spawn(
     stdio: ['ignore', 'pipe', 'inherit'],
   },
 );
+const demoScope =
+  'openid fhirUser offline_access online_access launch launch/patient launch/encounter patient/*.cruds user/*.cruds';
 let said = '';
 server.stdout.on('data', chunk => (said = (said + chunk).slice(-10_000)));
 const ended = new Promise(resolve => server.once('exit', code => resolve(code ?? 1)));
@@ -69,7 +73,7 @@ if (
   await ended;
   fail('The sample data could not be loaded.');
 }
-await say();
+await say(await people());
 if (options.once) stop();
 await ended;
 
@@ -85,7 +89,7 @@ async function untilReady() {
 }
 
 /** Addresses, logins, and requests; each of them was answered before it is shown. */
-async function say() {
+async function say(logins) {
   const { entry = [], total } = await answered(`${fhir}/Patient?_count=1&_total=accurate`);
   const requests = [`${fhir}/Patient?_count=3&_pretty=true`];
   const patient = entry[0]?.resource;
@@ -102,8 +106,14 @@ async function say() {
     `  Statement    ${fhir}/metadata`,
     `  Health       ${origin}/health/ready`,
     `  Metrics      ${origin}/metrics`,
-    '  Login        none yet: open mode answers everyone on this machine, and nobody else',
+    `  Sign in      ${origin}/auth/manage`,
+    '  Open mode    answers requests without a token to everyone on this machine, and nobody else',
     `  Data         ${total} patients in ${process.env.MONGODB_URL ? 'MongoDB' : resolve(root, options.data)}`,
+    '',
+    '  People, with passwords made for this run:',
+    ...logins.map(({ name, password, is }) => `    ${name.padEnd(14)} ${password}   ${is}`),
+    '',
+    '  App          client_id demo-app, public, back to http://127.0.0.1:8090/callback (docs/smart.md)',
     '',
     '  Try:',
     ...requests.map(request => `    curl '${request}'`),
@@ -113,6 +123,41 @@ async function say() {
     ...(options.once ? [] : ['  Ctrl-C stops it.', '']),
   ];
   console.log(lines.join('\n'));
+}
+
+/** Accounts for an administrator, a doctor and a patient, each with a new password, and a registered app. */
+async function people() {
+  const [first, second] = await firstIds('Practitioner', 2);
+  const [patient] = await firstIds('Patient', 1);
+  const wanted = [
+    ['administrator', `Practitioner/${first ?? 'administrator'}`, ['administrator']],
+    ['doctor', `Practitioner/${second ?? first ?? 'doctor'}`, ['doctor']],
+    ...(patient === undefined ? [] : [['patient', `Patient/${patient}`, ['patient']]]),
+  ];
+  tsela(['client', 'add', 'Demo app', '--id', 'demo-app', '--redirect', 'http://127.0.0.1:8090/callback', '--scope', demoScope]); // prettier-ignore
+  return wanted.map(([role, is, roles]) => {
+    const name = `demo-${role === 'administrator' ? 'admin' : role}`;
+    const password = randomBytes(9).toString('base64url');
+    const added = tsela(
+      ['user', 'add', name, '--is', is, ...roles.flatMap(each => ['--role', each]), '--password-stdin'],
+      password,
+    );
+    if (!added) tsela(['user', 'password', name, '--password-stdin'], password);
+    return { name, password, is };
+  });
+}
+
+async function firstIds(type, count) {
+  const { entry = [] } = await answered(`${fhir}/${type}?_count=${count}&_elements=id`);
+  return entry.map(({ resource }) => resource.id);
+}
+
+/** A command on the same data, while the server runs; answers whether it succeeded. */
+function tsela(args, input = '') {
+  const data = process.env.MONGODB_URL ? [] : ['--data', options.data];
+  return (
+    spawnSync(process.execPath, ['dist/cli.js', ...args, ...data], { cwd: root, env, input }).status === 0
+  );
 }
 
 async function answered(url) {

@@ -68,6 +68,7 @@ export async function createAuthorizationServer(
   const onEnded = (what: Ended): void => forget(what);
   const accounts = openAccounts(documents, onEnded);
   const clients = openClients(documents, onEnded);
+  clients.isOrigin(origin); // begins to learn which origins there are
   const approvals = openApprovals(documents, onEnded);
   const launches = openLaunches(documents);
   const login = createLogin(documents, accounts, secrets);

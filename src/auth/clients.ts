@@ -68,7 +68,7 @@ export function openClients(documents: Documents, onEnded: (what: Ended) => void
     const options = expected === undefined ? {} : { expected };
     if ((await documents.put(collection, client.id, client, options)) === undefined)
       throw new FhirError('duplicate', `There is a client "${client.id}" already.`);
-    read = 0;
+    await readOrigins();
   };
   return {
     find,
@@ -88,7 +88,7 @@ export function openClients(documents: Documents, onEnded: (what: Ended) => void
     async remove(id) {
       const was = await documents.delete(collection, id);
       onEnded({ client: id });
-      read = 0;
+      await readOrigins();
       return was;
     },
     async metadata(id) {

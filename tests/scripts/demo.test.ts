@@ -23,7 +23,10 @@ it('starts with patients, says where everything is, and stops when asked', () =>
       expect(stderr).not.toMatch(/error/i);
       expect(status).toBe(0);
       expect(stdout).toMatch(/FHIR base +http:\/\/127\.0\.0\.1:\d+\/fhir\n/);
-      expect(stdout).toContain('none yet: open mode');
+      expect(stdout).toMatch(/demo-admin +[\w-]{12} +Practitioner\//);
+      expect(stdout).toMatch(/demo-doctor +[\w-]{12} +Practitioner\//);
+      expect(stdout).toMatch(/demo-patient +[\w-]{12} +Patient\//);
+      expect(stdout).toContain('client_id demo-app');
       expect(stdout).toMatch(/curl 'http:\/\/127\.0\.0\.1:\d+\/fhir\/Patient\/[A-Za-z0-9.-]+\?_pretty=true'/);
       expect(stdout).toMatch(/\b3 patients\b/);
     }
