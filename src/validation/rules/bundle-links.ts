@@ -2,8 +2,22 @@
 // that are there, from where every entry can be reached.
 // https://hl7.org/fhir/R4/bundle.html#references, https://hl7.org/fhir/R4/documents.html#content, https://hl7.org/fhir/R4/messaging.html#bundle
 import type { JsonObject } from '../../fhir/json.js';
-import type { Entry, SayOfBundle } from './bundle.js';
 import { eachObject, listIn, objectsIn, textIn } from './reading.js';
+
+export interface Entry {
+  readonly entry: JsonObject;
+  readonly resource: JsonObject | undefined;
+  readonly fullUrl: string | undefined;
+  /** `Bundle.entry[0]` */
+  readonly path: string;
+}
+
+export type SayOfBundle = (
+  expression: string,
+  rule: string,
+  text: string,
+  severity?: 'error' | 'warning',
+) => void;
 
 const restful = /^(https?:\/\/.+\/)[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/;
 const relative = /^[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/;

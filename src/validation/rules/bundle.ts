@@ -3,24 +3,9 @@
 import { resourceTypes } from '../../fhir/definitions.js';
 import { isObject, type JsonObject } from '../../fhir/json.js';
 import type { Report, ResourceRule } from '../finding.js';
-import { judgeLinks } from './bundle-links.js';
+import { judgeLinks, type Entry, type SayOfBundle } from './bundle-links.js';
 import { problemOf } from './canonicals.js';
 import { objectsIn, listIn, textIn } from './reading.js';
-
-export interface Entry {
-  readonly entry: JsonObject;
-  readonly resource: JsonObject | undefined;
-  readonly fullUrl: string | undefined;
-  /** `Bundle.entry[0]` */
-  readonly path: string;
-}
-
-export type SayOfBundle = (
-  expression: string,
-  rule: string,
-  text: string,
-  severity?: 'error' | 'warning',
-) => void;
 
 export const bundle: ResourceRule = (resource, path, report) => {
   const say = sayTo(report);

@@ -51,9 +51,10 @@ function leadsToCanonical(shape: Shape): boolean {
   if (before !== undefined) return before;
   known.set(shape, false); // while it is being asked: a circle adds nothing
   const leads = [...shape.properties.values()].some(
-    ({ name, type, primitive, shape: within }) =>
-      !passedOver.has(name) &&
-      (type === 'canonical' || (!primitive && type !== 'Resource' && leadsToCanonical(within()))),
+    property =>
+      !passedOver.has(property.name) &&
+      (property.type === 'canonical' ||
+        (!property.primitive && property.type !== 'Resource' && leadsToCanonical(property.shape()))),
   );
   known.set(shape, leads);
   return leads;
