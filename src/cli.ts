@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ClientAddOptions } from './cli/client.js';
 import type { ExportOptions } from './cli/export.js';
+import type { FacilityOptions } from './cli/facility.js';
 import type { LoadOptions } from './cli/load.js';
 import { Problem, sentenceOf } from './cli/problem.js';
 import type { SampleCommandOptions } from './cli/sample.js';
@@ -233,6 +234,35 @@ dataOptions(
   .action(async (options: DataOptions & { scope: string }) => {
     await exitWith((await import('./cli/client.js')).registrationToken(options));
   });
+
+const facility = program
+  .command('facility')
+  .description('the facilities of the district, each with its store');
+const facilityOptions = (command: Command): Command =>
+  dataOptions(command)
+    .argument('<id>', 'part of its address: a-z, 0-9 and "-"')
+    .option('--name <name>', 'what people call it')
+    .option(
+      '--organization <id>',
+      'patients managed by this Organization are its own; may be repeated',
+      collect,
+    )
+    .option('--client <id>', 'a client whose requests to the district are for it; may be repeated', collect);
+facilityOptions(facility.command('add').description('add one, with an empty store')).action(
+  async (id: string, options: FacilityOptions) => {
+    await exitWith((await import('./cli/facility.js')).addFacility(id, options));
+  },
+);
+facilityOptions(facility.command('set').description('change what is given of one')).action(
+  async (id: string, options: FacilityOptions) => {
+    await exitWith((await import('./cli/facility.js')).changeFacility(id, options));
+  },
+);
+dataOptions(
+  facility.command('list').description('list them: id, name, address, organizations, clients'),
+).action(async (options: DataOptions) => {
+  await exitWith((await import('./cli/facility.js')).listFacilities(options));
+});
 
 try {
   await program.parseAsync();

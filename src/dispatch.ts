@@ -14,13 +14,14 @@ import type { Context, Jobs, Route, Settings } from './interactions/context.js';
 import type { FhirRequest, FhirResponse } from './interactions/exchange.js';
 import { rowsIn } from './interactions/prepare.js';
 import { routes } from './routes.js';
-import type { Store } from './storage/store.js';
+import type { ServedStore } from './storage/store.js';
 import { sightOf } from './interactions/definition-store.js';
 import { NotLoaded } from './terminology/catalog.js';
 import type { ServerCatalog, ServerTerminology } from './terminology/server-catalog.js';
 
 export interface DispatchOptions {
-  readonly store: Store;
+  /** A function makes one for each request. */
+  readonly store: ServedStore | (() => ServedStore);
   readonly settings: Settings;
   readonly jobs: Jobs;
   readonly terminology: ServerTerminology;
@@ -60,7 +61,8 @@ export function createDispatch(options: DispatchOptions): Dispatch {
         throw new FhirError('forbidden', `You may not ${route.permission} ${type}.`);
       }
       if (type === 'AuditEvent') await audit?.flush();
-      const visible = guarded(store, grant, version => rowsIn(version, settings));
+      const served = typeof store === 'function' ? store() : store;
+      const visible = guarded(served, grant, version => rowsIn(version, settings));
       let catalog: ServerCatalog | undefined;
       const context: Context = {
         request,

@@ -46,7 +46,12 @@ export const errorTable = {
 
 export type ErrorCode = keyof typeof errorTable;
 export type IssueType =
-  (typeof errorTable)[ErrorCode]['issue'] | 'code-invalid' | 'informational' | 'processing' | 'extension';
+  | (typeof errorTable)[ErrorCode]['issue']
+  | 'code-invalid'
+  | 'informational'
+  | 'processing'
+  | 'extension'
+  | 'incomplete';
 
 /** One issue of an OperationOutcome. https://hl7.org/fhir/R4/operationoutcome.html */
 export interface Issue {

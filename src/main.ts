@@ -8,6 +8,7 @@ import { OPEN } from './auth/grant.js';
 import { checkServing, isAudited, unknownSettings, type Config } from './config.js';
 import { FhirError } from './errors.js';
 import { createHttp, fhirPath } from './http/http.js';
+import { openDistrict, type District } from './system/district.js';
 import { createSystem, type Notices, type System } from './system.js';
 
 export interface Running {
@@ -39,6 +40,7 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
     failure: (error, id) => log.error({ id, err: error }, 'request failed'),
   };
   let system: System | undefined;
+  let district: District | undefined;
   let authorization: AuthorizationServer | undefined;
   const starting = (): FhirError =>
     new FhirError('unavailable', 'The server is starting.', { headers: { 'retry-after': '1' } });
@@ -53,7 +55,10 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
       return (await authorization.authenticate(headers['authorization'], base)).grant;
     },
     authorization: () => authorization,
-    dispatch: (request, grant) => opened().dispatch(request, grant),
+    dispatch(request, grant) {
+      if (district === undefined) throw starting();
+      return district.dispatch(request, grant);
+    },
     ready: async () => {
       if (authorization === undefined) throw starting();
       await opened().ready();
@@ -66,14 +71,24 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
   const listening = await http.listen(config.port, config.host);
   const base = listening.url + fhirPath;
   try {
-    system = await createSystem(config, base, notices, isAudited(config));
-    authorization = await system.openAuthorization(listening.url, told(system, log));
+    const audited = { isAudited: isAudited(config) };
+    system = await createSystem(config, base, notices, audited);
+    district = await openDistrict({ config, origin: listening.url, main: system, notices, ...audited });
+    const { bases, dispatch } = district;
+    authorization = await system.openAuthorization({
+      origin: listening.url,
+      bases,
+      dispatch,
+      onEvent: told(system, log),
+    });
   } catch (error) {
     await listening.close();
+    await district?.close();
     await system?.close();
     throw error;
   }
   system.work();
+  district.work();
   const { store } = system;
   metrics.gauge('tsela_resources', 'Current resources by type.', () => store.counts(), {
     label: 'type',
@@ -82,6 +97,7 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
   log.info({ url: base }, 'listening');
   const close = async (): Promise<void> => {
     await listening.close();
+    await district?.close();
     await system?.close();
     log.info({}, 'stopped');
     log.flush();

@@ -12,7 +12,7 @@ import { queries } from './clinic/queries.js';
 import type { Config } from './config.js';
 import { createDispatch, type Dispatch } from './dispatch.js';
 import type { JsonObject } from './fhir/json.js';
-import type { Settings } from './interactions/context.js';
+import type { Jobs, Settings } from './interactions/context.js';
 import { PageCache } from './interactions/page-cache.js';
 import { rowsIn } from './interactions/prepare.js';
 import { openActiveParameters, type ActiveParameters } from './jobs/active-parameters.js';
@@ -40,6 +40,16 @@ export interface Notices {
   failure(error: unknown, requestId: string): void;
 }
 
+export interface AuthorizationPlace {
+  /** Scheme, host and port. */
+  readonly origin: string;
+  /** FHIR bases that tokens can be for; may grow. */
+  readonly bases: readonly string[];
+  /** Serves these bases. */
+  readonly dispatch: Dispatch;
+  readonly onEvent: (event: AccessEvent) => void;
+}
+
 export interface System {
   readonly dispatch: Dispatch;
   readonly store: Store;
@@ -47,9 +57,10 @@ export interface System {
   readonly settings: Settings;
   readonly rowsOf: RowsOf;
   readonly queue: Queue;
+  readonly jobs: Jobs;
   readonly parameters: ActiveParameters;
   /** Opens the authorization server at the origin; a server does, a command that only looks does not. */
-  readonly openAuthorization: (origin: string, onEvent: (event: AccessEvent) => void) => Promise<AuthorizationServer>; // prettier-ignore
+  readonly openAuthorization: (at: AuthorizationPlace) => Promise<AuthorizationServer>;
   /** Begins to work on jobs; a server does, a command that only looks does not. */
   readonly work: () => void;
   /** Makes every index row anew; answers how many resources. */
@@ -67,15 +78,19 @@ export const version = (
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version;
 
-/**
- * @param base the FHIR base by which clients know the server, without trailing slash
- * @param isAudited whether what goes through dispatch is written down; a command of who may read the files is not
- */
+export interface SystemOptions {
+  /** Whether what goes through dispatch is written down; a command of who may read the files is not. */
+  readonly isAudited?: boolean;
+  /** Other FHIR bases by which its records are known. */
+  readonly aliases?: readonly string[];
+}
+
+/** @param base the FHIR base by which clients know the server, without trailing slash */
 export async function createSystem(
   config: Config,
   base: string,
   notices: Notices,
-  isAudited = false,
+  { isAudited = false, aliases = [] }: SystemOptions = {},
 ): Promise<System> {
   const { store: opened, documents } = await openStorage(config);
   let unwatch = (): void => undefined;
@@ -97,7 +112,7 @@ export async function createSystem(
       catalog: terminology.catalog,
     });
     const settings: Settings = {
-      bases: [base],
+      bases: [base, ...aliases],
       zone: config.zone,
       defaultCount: config.count,
       maxCount: config.maxCount,
@@ -139,24 +154,25 @@ export async function createSystem(
     }
     const queue = openQueue(documents);
     let worker: Worker | undefined;
+    const jobs: Jobs = { queue, parameters: active, wake: () => worker?.wake() };
     const runs = { reindex: reindexRun({ store, parameters: active, rowsOf, core: wanted }) };
     const dispatch = createDispatch({
       store,
       settings,
       terminology,
-      jobs: { queue, parameters: active, wake: () => worker?.wake() },
+      jobs,
       audit,
       onFailure: (error, requestId) => notices.failure(error, requestId),
     });
     unwatch = watch(terminology, documents, error => notices.failure(error, 'terminology'));
     return {
       dispatch,
-      async openAuthorization(origin, onEvent) {
+      async openAuthorization({ origin, bases, dispatch, onEvent }) {
         const { createAuthorizationServer } = await import('./auth/authorization-server.js');
         return (authorization = await createAuthorizationServer({
           documents,
           origin,
-          bases: settings.bases,
+          bases,
           secret: config.authSecret,
           privateJwks: config.privateJwks,
           directory: createDirectory(asking(dispatch)),
@@ -171,6 +187,7 @@ export async function createSystem(
       settings,
       rowsOf,
       queue,
+      jobs,
       parameters: active,
       work() {
         worker ??= startWorker(queue, runs, (error, job) => notices.failure(error, job));

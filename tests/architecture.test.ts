@@ -44,11 +44,12 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   operations: core,
   routes: ['interactions', 'operations'],
   dispatch: [...core, 'audit', 'routes'],
-  http: [...ground, 'config', 'audit', 'auth', 'interactions'],
+  http: [...ground, 'facilities', 'config', 'audit', 'auth', 'interactions'],
   system: [
     ...core,
     'config',
     'audit',
+    'facilities',
     'routes',
     'dispatch',
     'storage/sqlite',
@@ -56,7 +57,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     'storage/local',
   ],
   main: ['errors', 'config', 'audit', 'auth', 'http', 'system'],
-  cli: [...core, 'config', 'audit', 'dispatch', 'system', 'main'],
+  cli: [...core, 'config', 'audit', 'facilities', 'dispatch', 'system', 'main'],
 };
 
 /** Package → rooms where it may be imported. Packages not listed may not be imported at all. */

@@ -47,7 +47,7 @@ export async function openTsela(store: 'SQLite' | 'MongoDB', changes: Partial<Co
   };
   const failures: unknown[] = [];
   const notices = { info: () => undefined, failure: (error: unknown) => failures.push(error) };
-  const system = await createSystem(config, base, notices, isAudited(config));
+  const system = await createSystem(config, base, notices, { isAudited: isAudited(config) });
   const as =
     (grant: Grant): Send =>
     async (method, url, body, headers = {}) => {

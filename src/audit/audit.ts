@@ -145,8 +145,11 @@ export function createAudit(journal: Journal, publisher: Publisher): Audit {
       );
     },
     async close() {
-      await publisher.close();
-      await journal.close();
+      try {
+        await publisher.close();
+      } finally {
+        await journal.close(); // what is not published is still in it
+      }
     },
   };
 }

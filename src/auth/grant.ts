@@ -12,6 +12,8 @@ export interface Grant {
   readonly principal: string;
   /** The client, and the person as `Practitioner/1`; why, where it was declared (a code of v3-ActReason). */
   readonly agent?: { readonly client?: string; readonly user?: string; readonly purpose?: string };
+  /** The only facility whose records these are; absent: any. */
+  readonly facility?: string;
   /** Which resources of the type are visible for the permission (absent: read), as a condition over their index rows. */
   visible(type: string, permission?: Permission): Node;
   permits(permission: Permission, type: string): boolean;

@@ -64,6 +64,7 @@ export function smartGrant(identity: Identity, settings: ParseSettings): Grant {
       client: identity.clientId,
       ...(identity.user === undefined ? {} : { user: identity.user.fhirUser }),
     },
+    ...(identity.user?.facility === undefined ? {} : { facility: identity.user.facility }),
     visible,
     permits: (permission, type) => visible(type, permission).op !== 'none',
   };

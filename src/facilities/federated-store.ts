@@ -201,12 +201,15 @@ export function federated({ members, rowsOf, homeOf }: Federation): ServedStore 
       checkWhole('how it would search');
       return first!.answer;
     },
-    history: (scope: HistoryScope) =>
-      merged(
+    async history(scope: HistoryScope) {
+      const page = await merged(
         scope,
         ({ store }, count, after) => store.history(at(scope, count, after)),
         (a, b) => (scope.ascending === true ? 1 : -1) * (a.lastUpdated - b.lastUpdated),
-      ),
+      );
+      checkWhole('what happened there');
+      return page;
+    },
     async commit(writes, receipt) {
       await (await memberFor(writes)).store.commit(writes, receipt);
     },

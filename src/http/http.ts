@@ -10,6 +10,7 @@ import type { AuthorizationServer } from '../auth/authorization-server.js';
 import { NOBODY, type Grant } from '../auth/grant.js';
 import { originOf, type Config } from '../config.js';
 import { FhirError } from '../errors.js';
+import { facilityPathIn } from '../facilities/facility.js';
 import { writeJson } from '../fhir/json.js';
 import { outcomeOf } from '../fhir/outcome.js';
 import { fhirJson, isPretty } from '../interactions/answer.js';
@@ -51,14 +52,16 @@ export interface Http {
 }
 
 export const fhirPath = '/fhir';
-/** `/fhir` followed by its end, a slash or a question mark; not `/fhirish`. */
-function isFhir(url: string): boolean {
+/** The path of the FHIR base a URL leads to, the district's or a facility's; undefined for `/fhirish` and all else. */
+function fhirPathIn(url: string): string | undefined {
+  if (!url.startsWith(fhirPath)) return facilityPathIn(url);
   const after = url.charCodeAt(fhirPath.length);
-  return url.startsWith(fhirPath) && (Number.isNaN(after) || after === 47 || after === 63);
+  return Number.isNaN(after) || after === 47 || after === 63 ? fhirPath : undefined;
 }
 
 /** What everybody may read, from any page: what the server can do and where to sign in. */
-const isPublic = (url: string): boolean => /^\/fhir\/(?:metadata|\.well-known\/[^?]*)\/?(?:\?|$)/.test(url);
+const isPublic = (url: string): boolean =>
+  /^(?:\/facilities\/[^/]*)?\/fhir\/(?:metadata|\.well-known\/[^?]*)\/?(?:\?|$)/.test(url);
 
 const withBody = new Set(['POST', 'PUT', 'PATCH']);
 
@@ -71,7 +74,6 @@ export function createHttp(options: HttpOptions): Http {
       ? `Accept, Accept-Encoding${config.corsOrigins.length > 0 ? ', Origin' : ''}`
       : 'Accept, Accept-Encoding, Authorization, Origin';
   let origin = originOf(config);
-  let base = origin + fhirPath;
   let stopping = false;
   let running = 0;
   let whenIdle: (() => void) | undefined;
@@ -92,7 +94,9 @@ export function createHttp(options: HttpOptions): Http {
           `The URL is longer than ${config.urlLimit} bytes: search by POST to _search.`,
         );
       }
-      const target = receive(url.slice(fhirPath.length));
+      const at = fhirPathIn(url)!;
+      const base = origin + at;
+      const target = receive(url.slice(at.length));
       const method = req.method!;
       const configuration = target.path[0] === '.well-known' ? wellKnown(method, target.path) : undefined;
       if (configuration !== undefined) return configuration;
@@ -201,7 +205,7 @@ export function createHttp(options: HttpOptions): Http {
   const app = new Koa();
   app.silent = true; // what fails is logged here, once
   app.use(async (ctx, next) => {
-    if (!isFhir(ctx.req.url!)) {
+    if (fhirPathIn(ctx.req.url!) === undefined) {
       await next();
       return;
     }
@@ -227,7 +231,6 @@ export function createHttp(options: HttpOptions): Http {
     async listen(port, host) {
       const server = await listen(handle, { port, host, config, log });
       origin = originOf(config, server.port);
-      base = origin + fhirPath;
       return {
         url: origin,
         async close() {

@@ -60,8 +60,8 @@ async function searchAnew(context: Context): Promise<FhirResponse> {
     ...page.versions.map(version => entryOf(request.base, version, 'match', search)),
     ...included.map(version => entryOf(request.base, version, 'include', search)),
   ];
-  if (search.ignored.length > 0 && !counting)
-    entries.push({ resource: outcome(search.ignored), search: 'outcome' });
+  const told = [...(counting ? [] : search.ignored), ...(store.absent?.() ?? []).map(incomplete)];
+  if (told.length > 0) entries.push({ resource: outcome(told), search: 'outcome' });
   const total = page.total;
   const bytes = bundleBytes(
     {
@@ -113,6 +113,8 @@ const pathOf = ({ compartment, id, type }: Context): string =>
   compartment === undefined ? type : `${compartment}/${id}/${type === '' ? '*' : type}`;
 
 const outcome = (issues: readonly Issue[]): Resource => operationOutcome(issues);
+
+const incomplete = (text: string): Issue => ({ severity: 'warning', code: 'incomplete', text });
 
 /** Where the first page starts. */
 const beginning: Position = [];

@@ -1,0 +1,166 @@
+// A district: the server's own store and one of its own for each facility, each a whole system; requests go to one of
+// them, or, for who may see all, to all of them at once. docs/facilities.md
+import { join } from 'node:path';
+import type { Grant } from '../auth/grant.js';
+import type { Config } from '../config.js';
+import { createDispatch, type Dispatch } from '../dispatch.js';
+import { FhirError } from '../errors.js';
+import { facilitiesIn, facilityPath, type Facility } from '../facilities/facility.js';
+import { federated, type Member } from '../facilities/federated-store.js';
+import { facilityOf, homeOf } from '../facilities/routing.js';
+import type { FhirRequest } from '../interactions/exchange.js';
+import type { ServedStore } from '../storage/store.js';
+import { createSystem, type Notices, type System } from '../system.js';
+
+export interface District {
+  readonly dispatch: Dispatch;
+  /** The FHIR bases of the district and of every facility; grows with them. */
+  readonly bases: readonly string[];
+  readonly facilities: () => readonly Facility[];
+  /** What a facility's store and records are reached by. @throws FhirError `not-found`, `unavailable` */
+  readonly systemOf: (facility: string) => System;
+  /** Begins to work on the facilities' jobs, and looks for new facilities from time to time. */
+  readonly work: () => void;
+  readonly close: () => Promise<void>;
+}
+
+/** The member that has what belongs to no facility. */
+export const own = 'district';
+
+/** ms between two looks for facilities that were added, and for those that could not be opened. */
+const lookEvery = 5000;
+
+export interface DistrictOptions {
+  readonly config: Config;
+  /** Scheme, host and port. */
+  readonly origin: string;
+  /** The server's own: accounts, clients, facilities, and what belongs to no facility. */
+  readonly main: System;
+  readonly notices: Notices;
+  readonly isAudited: boolean;
+}
+
+export async function openDistrict(options: DistrictOptions): Promise<District> {
+  const { config, origin, main, notices, isAudited } = options;
+  let facilities: readonly Facility[] = [];
+  const bases = [...main.settings.bases];
+  const systems = new Map<string, System>();
+  let working = false;
+  let closed = false;
+
+  const openOne = async ({ id }: Facility): Promise<void> => {
+    const folder = join(config.data, 'facilities', id);
+    const system = await createSystem(
+      { ...config, data: folder, mongoDatabase: `${config.mongoDatabase}_${id.replaceAll('-', '_')}` },
+      origin + facilityPath(id),
+      notices,
+      { isAudited, aliases: main.settings.bases },
+    );
+    systems.set(id, system);
+    if (working) system.work();
+  };
+  const look = async (): Promise<void> => {
+    facilities = await facilitiesIn(main.documents);
+    for (const base of facilities.map(({ id }) => origin + facilityPath(id)))
+      if (!bases.includes(base)) bases.push(base);
+    for (const facility of facilities) {
+      if (closed || systems.has(facility.id)) continue;
+      await openOne(facility).catch((error: unknown) =>
+        notices.failure(error, `opening the facility ${facility.id}`),
+      );
+    }
+  };
+  await look();
+  let looking = Promise.resolve();
+  const timer = setInterval(() => {
+    looking = looking.then(look).catch((error: unknown) => notices.failure(error, 'district'));
+  }, lookEvery);
+  timer.unref();
+
+  const systemOf = (facility: string): System => {
+    const system = systems.get(facility);
+    if (system !== undefined) return system;
+    throw facilities.some(({ id }) => id === facility)
+      ? new FhirError('unavailable', `The facility ${facility} does not answer.`, {
+          headers: { 'retry-after': '5' },
+        })
+      : new FhirError('not-found', `There is no facility ${facility}.`);
+  };
+
+  /** Made for each request: it tells of the facilities that did not answer this one. */
+  const all = (): ServedStore => {
+    const members: Member[] = [
+      ...facilities.map(({ id }) => ({ facility: id, store: systems.get(id)?.store ?? absent(id) })),
+      { facility: own, store: main.store },
+    ];
+    return federated({
+      members,
+      rowsOf: main.rowsOf,
+      homeOf: write => homeOf(write, { facilities, members, shared: own }),
+    });
+  };
+  const toAll = createDispatch({
+    store: all,
+    settings: main.settings,
+    jobs: main.jobs,
+    terminology: main.terminology,
+    audit: main.audit,
+    onFailure: (error, requestId) => notices.failure(error, requestId),
+  });
+
+  const dispatch = async (request: FhirRequest, grant: Grant) => {
+    const asked = facilityIn(request.base, origin);
+    if (asked === undefined && facilities.length === 0) return main.dispatch(request, grant);
+    const theirs = facilityOf(
+      { ...grant.agent, ...(grant.facility === undefined ? {} : { facility: grant.facility }) },
+      facilities,
+    );
+    if (asked === undefined)
+      return theirs === undefined ? toAll(request, grant) : systemOf(theirs).dispatch(request, grant);
+    if (grant.facility !== undefined && grant.facility !== asked)
+      throw new FhirError('forbidden', `You may not work at ${asked}.`);
+    return systemOf(asked).dispatch(request, grant);
+  };
+
+  return {
+    dispatch,
+    bases,
+    facilities: () => facilities,
+    systemOf,
+    work() {
+      working = true;
+      for (const system of systems.values()) system.work();
+    },
+    async close() {
+      closed = true;
+      clearInterval(timer);
+      await looking;
+      for (const system of systems.values()) await system.close();
+    },
+  };
+}
+
+/** The id in a facility's base; undefined for the district's. */
+function facilityIn(base: string, origin: string): string | undefined {
+  const [, , id] = base.slice(origin.length).split('/');
+  return base.startsWith(`${origin}/facilities/`) ? id : undefined;
+}
+
+/** Stands for the store of a facility that could not be opened. */
+function absent(facility: string): ServedStore {
+  const refuse = (): Promise<never> =>
+    Promise.reject(new FhirError('unavailable', `The facility ${facility} does not answer.`));
+  return {
+    capabilities: { name: 'absent', onlineBackup: false, shared: true },
+    read: refuse,
+    readMany: refuse,
+    search: refuse,
+    count: refuse,
+    explain: refuse,
+    history: refuse,
+    commit: refuse,
+    receipt: refuse,
+    claimOwner: refuse,
+    expunge: refuse,
+  };
+}
