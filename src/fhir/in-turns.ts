@@ -1,7 +1,7 @@
 // Long work on the main thread in turns, so that other requests are answered in between: a clock for it, and the
 // parser for large Bundles. https://nodejs.org/en/learn/asynchronous-work/dont-block-the-event-loop
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { isObject, parseJson, type Json } from './json.js';
+import { isObject, parseJson, writeJson, type Json, type JsonObject } from './json.js';
 
 /** Lets others have their turn once this one has lasted long enough; to be awaited between two steps of the work. */
 export type Pause = () => Promise<void> | undefined;
@@ -46,6 +46,21 @@ export async function parseInTurns(bytes: Uint8Array, name: string, pause: Pause
     // The same fault, with its place in the whole, is what the client is told:
   }
   return parseJson(bytes);
+}
+
+/** `writeJson` of an object with one long array of its own, `name`, whose members are written in turns. */
+export async function writeInTurns(object: JsonObject, name: string, pause: Pause): Promise<Uint8Array> {
+  const members = object[name];
+  if (!Array.isArray(members)) return Buffer.from(writeJson(object));
+  const { [name]: _members, ...rest } = object;
+  const head = writeJson(rest).slice(0, -1);
+  const pieces = [Buffer.from(`${head}${head === '{' ? '' : ','}${JSON.stringify(name)}:[`)];
+  for (const [i, member] of members.entries()) {
+    pieces.push(Buffer.from((i === 0 ? '' : ',') + writeJson(member)));
+    await pause();
+  }
+  pieces.push(Buffer.from(']}'));
+  return Buffer.concat(pieces);
 }
 
 const quote = 34;

@@ -100,7 +100,7 @@ export function createHttp(options: HttpOptions): Http {
       const method = req.method!;
       const configuration = target.path[0] === '.well-known' ? wellKnown(method, target.path) : undefined;
       if (configuration !== undefined) return configuration;
-      format = answerFormat({ method, ...target, headers });
+      format = answerFormat({ method, path: target.path, query: target.query, headers });
       pretty = format !== jsonFormat && isPretty(target);
       // Before the body is read: nobody without a token makes this server hold one.
       const grant =

@@ -1,7 +1,6 @@
 // XML at the edge: a body in XML becomes the JSON that everything behind reads, and a response in JSON the XML that was
 // asked for. https://hl7.org/fhir/R4/xml.html
-import { parseInTurns, pausing } from '../fhir/in-turns.js';
-import { writeJson } from '../fhir/json.js';
+import { parseInTurns, pausing, writeInTurns } from '../fhir/in-turns.js';
 import type { Resource } from '../fhir/resource.js';
 import { parseXmlInTurns } from '../fhir/xml-read.js';
 import { writeXmlInTurns } from '../fhir/xml-write.js';
@@ -11,11 +10,12 @@ import type { Format } from '../interactions/media.js';
 
 /** @throws FhirError for what is no FHIR in XML */
 export async function withJsonBody(request: FhirRequest): Promise<FhirRequest> {
-  const resource = await parseXmlInTurns(request.body!, pausing());
+  const pause = pausing();
+  const resource = await parseXmlInTurns(request.body!, pause);
   return {
     ...request,
     headers: { ...request.headers, 'content-type': fhirJson },
-    body: Buffer.from(writeJson(resource)),
+    body: await writeInTurns(resource, 'entry', pause),
   };
 }
 

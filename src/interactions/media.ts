@@ -92,8 +92,9 @@ export function checkBodyType(request: FhirRequest): void {
 
 /** Whether the body is a resource in XML: not the raw content of a Binary. */
 export function isXmlBody(request: FhirRequest): boolean {
+  if (request.body === undefined) return false;
   const type = mediaTypeOf(request.headers['content-type']);
-  if (request.body === undefined || !xmlTypes.includes(type)) return false;
+  if (!xmlTypes.includes(type)) return false;
   return request.path[0] !== 'Binary' || isFhirMediaType(type);
 }
 
@@ -128,17 +129,18 @@ export function acceptsFhir(request: Asking): boolean {
 }
 
 // Clients repeat themselves: the answer per Accept header is kept.
-const choices = new Map<string, Format | undefined>();
+const choices = new Map<string, Format | null>();
 
 /** The format the client likes best; JSON where it likes another no better, for it is sent as it is stored. */
-function choiceOf(accept: string): Format | undefined {
-  if (choices.has(accept)) return choices.get(accept);
+function choiceOf(accept: string): Format | null {
+  const known = choices.get(accept);
+  if (known !== undefined) return known;
   const ranges = rangesOf(accept);
-  let choice: Format | undefined;
+  let choice: Format | null = null;
   let best = 0;
   for (const type of [...jsonTypes, ...xmlTypes]) {
     const quality = qualityOf(type, ranges) ?? 0;
-    if (quality > best) [choice, best] = [formats.get(type), quality];
+    if (quality > best) [choice, best] = [formats.get(type)!, quality];
   }
   if (choices.size < 1000) choices.set(accept, choice);
   return choice;
@@ -169,7 +171,7 @@ export function answerFormat(request: Omit<FhirRequest, 'body' | 'base' | 'id'>)
   const isContent = isBinary && request.path.length > 1 && ['GET', 'HEAD'].includes(request.method);
   if (isContent) return jsonFormat;
   const choice = choiceOf(accept);
-  if (choice !== undefined) return choice;
+  if (choice !== null) return choice;
   if (isBinary) return jsonFormat;
   const ranges = rangesOf(accept);
   if (ranges.some(isOtherVersion)) throw new FhirError('not-acceptable', 'Only fhirVersion=4.0 can be sent.');

@@ -1,7 +1,7 @@
 // A Bundle parsed in turns is the Bundle parsed at once, whatever it is written like, and fails with the same words.
 import { describe, expect, it } from 'vitest';
-import { parseInTurns, pausing, type Pause } from '../../src/fhir/in-turns.js';
-import { parseJson, writeJson, type Json } from '../../src/fhir/json.js';
+import { parseInTurns, pausing, writeInTurns, type Pause } from '../../src/fhir/in-turns.js';
+import { Decimal, parseJson, writeJson, type Json, type JsonObject } from '../../src/fhir/json.js';
 
 const resource = (i: number): Json => ({
   resourceType: 'Observation',
@@ -73,5 +73,26 @@ describe('a Bundle parsed in turns', () => {
     }
     expect(words).not.toBe('');
     await expect(inTurns(text)).rejects.toThrow(words);
+  });
+});
+
+describe('writing in turns', () => {
+  it.each([
+    ['a Bundle', bundle],
+    ['a Bundle of nothing', { resourceType: 'Bundle', entry: [] }],
+    ['nothing but a list', { entry: [1, new Decimal('1.00')] }],
+    ['no list', { resourceType: 'Patient', id: '1' }],
+    ['what is no list', { entry: { a: 1 } }],
+  ])('gives the same as at once: %s', async (_, value) => {
+    const { pause } = counting();
+    expect(parseJson(await writeInTurns(value as JsonObject, 'entry', pause))).toEqual(
+      parseJson(writeJson(value)),
+    );
+  });
+
+  it('pauses between the members', async () => {
+    const { pause, pauses } = counting();
+    await writeInTurns(bundle, 'entry', pause);
+    expect(pauses()).toBe(entries.length);
   });
 });
