@@ -266,7 +266,7 @@ export const settings = {
     section: 'FHIR behaviour',
     env: 'TSELA_VALIDATION',
     kind: oneOf('gate', 'off', 'full', 'strict'),
-    fallback: 'off',
+    fallback: 'gate',
     says: 'How far writes are judged beyond their shape: `off` not, `gate` by invariants and by the profiles they declare, `full` by all that $validate looks at, `strict` also refuses what cannot be judged.',
     example: 'full',
   }),

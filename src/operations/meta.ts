@@ -77,7 +77,9 @@ function change(context: Context, apply: Change): Promise<FhirResponse> {
         else after[set] = is;
       }
       if (!changed) return { writes: [], result: { status: 200, version: current } };
-      const { write, version } = writeOf(settings, ref, current, 'PUT', { ...resource, meta: after });
+      const { meta: _before, ...rest } = resource;
+      const changedTo = { ...rest, ...(Object.keys(after).length > 0 && { meta: after }) } as Resource;
+      const { write, version } = writeOf(settings, ref, current, 'PUT', changedTo);
       return { writes: [write], result: { status: 200, version } };
     },
     ({ version }) => sendResource({ status: 200 }, returned(metaOf(resourceIn(version!))), request),
