@@ -3,7 +3,7 @@
 import { invalidExamples } from './invalid-examples.js';
 
 const noUnit = (code: string): string => `"${code}" is given as a UCUM code and is none`;
-const noType = 'the structure is not abstract and has no baseDefinition (sdf-4)';
+const noMatch = 'a fullUrl that does not end with the id of its resource';
 
 /** HL7's R4 examples, by file. */
 export const flaggedHl7: Readonly<Record<string, string>> = {
@@ -11,6 +11,13 @@ export const flaggedHl7: Readonly<Record<string, string>> = {
   'Basic-referral.json': 'a modifier extension that nothing defines',
   'Bundle-father.json': noUnit('tbl'),
   'Bundle-hla-1.json': 'the extension hla-genotyping-results-glstring has no part "uri"',
+  'Bundle-10bb101f-a121-4264-a920-67be9cb82c74.json': noMatch,
+  'Bundle-3a0707d3-549e-4467-b8b8-5a2ab3800efe.json': noMatch,
+  'Bundle-lri-example.json': noMatch,
+  'Library-library-fhir-helpers.json': 'a canonical that is a mere id',
+  'Organization-2.16.840.1.113883.19.5.json': 'an OID as a URI without urn:oid:',
+  'StructureDefinition-Consent.json': 'an example with an OID as a URI without urn:oid:',
+  'TerminologyCapabilities-example.json': 'a urn:uuid in upper case',
   'Claim-760152.json': noUnit('TAB'),
   'MedicationDispense-meddisp0309.json': noUnit('drop'),
   'MedicationDispense-meddisp0313.json': noUnit('mEq'),
@@ -26,16 +33,15 @@ export const flaggedHl7: Readonly<Record<string, string>> = {
   'MedicationRequest-medrx0334.json': noUnit('ea'),
   'MedicationRequest-medrx0335.json': noUnit('ea'),
   'Observation-f202.json': 'a body temperature without a time, which the vital sign must have',
-  'PlanDefinition-example-cardiology-os.json': 'a contained resource that nothing refers to (dom-3)',
-  'RiskAssessment-breastcancer-risk.json': 'a probability of more than 100 (ras-2)',
-  'StructureDefinition-Definition.json': noType,
-  'StructureDefinition-Event.json': noType,
-  'StructureDefinition-FiveWs.json': noType,
   'VisionPrescription-33124.json': noUnit('month'),
 };
 
 /** Examples of US Core, by version and file. */
 export const flaggedUsCore: Readonly<Record<string, string>> = {
+  '311/Bundle-66c8856b-ba11-4876-8aa8-467aad8c11a2.json': noMatch,
+  '311/Bundle-uscore-mo3.json': 'a relative fullUrl',
+  '610/Bundle-66c8856b-ba11-4876-8aa8-467aad8c11a2.json': noMatch,
+  '610/Bundle-docref-example-2.json': noMatch,
   '311/DiagnosticReport-cardiology-report.json': 'the hash holds dots and is not base64',
   '311/Observation-oxygen-saturation.json':
     'pulse oximetry without the LOINC code 2708-6 that the vital sign must have',
