@@ -3,15 +3,29 @@
 import type { ResourceRule } from './finding.js';
 import { bundle } from './rules/bundle.js';
 import { canonicals } from './rules/canonicals.js';
+import { codeSystem } from './rules/code-system.js';
+import { conceptMap } from './rules/concept-map.js';
 import { elements } from './rules/elements.js';
+import { measureReport } from './rules/measure-report.js';
 import { narrative } from './rules/narrative.js';
+import { questionnaire } from './rules/questionnaire.js';
 import { questionnaireResponse } from './rules/questionnaire-response.js';
+import { searchParameter } from './rules/search-parameter.js';
+import { structureDefinition } from './rules/structure-definition.js';
+import { valueSet } from './rules/value-set.js';
 
 const everywhere: readonly ResourceRule[] = [narrative, elements, canonicals];
 
 const byType: Readonly<Record<string, readonly ResourceRule[]>> = {
   Bundle: [bundle],
+  CodeSystem: [codeSystem],
+  ConceptMap: [conceptMap],
+  MeasureReport: [measureReport],
+  Questionnaire: [questionnaire],
   QuestionnaireResponse: [questionnaireResponse],
+  SearchParameter: [searchParameter],
+  StructureDefinition: [structureDefinition],
+  ValueSet: [valueSet],
 };
 
 const known = new Map<string, readonly ResourceRule[]>();

@@ -45,6 +45,7 @@ export function judgeLinks(
     if (same) same.push(entry);
     else index.set(entry.fullUrl, [entry]);
   }
+  judgeTypes(entries, index, say);
   // In a history the same resource is there many times, and means all of them.
   if (type !== 'history') judgeAmbiguity(entries, index, say);
   if (type !== 'document' && type !== 'message') return;
@@ -77,6 +78,21 @@ function eachReference(entry: Entry, visit: (reference: string, path: string) =>
     const reference = textIn(object, 'reference');
     if (reference !== undefined) visit(reference, path);
   });
+}
+
+/** `Type/id` where an entry is urn:uuid:id means that entry to many a sender, and then says its type. */
+function judgeTypes(entries: readonly Entry[], index: Index, say: SayOfBundle): void {
+  if (![...index.keys()].some(url => url.startsWith('urn:uuid:'))) return;
+  for (const entry of entries) {
+    if (entry.resource === undefined) continue;
+    eachReference(entry, (reference, path) => {
+      const [type = '', id = '', more] = reference.split('/', 3);
+      if (id.length !== 36 || more !== undefined) return;
+      const found = index.get(`urn:uuid:${id}`)?.[0]?.resource?.['resourceType'];
+      if (typeof found === 'string' && found !== type)
+        say(path, 'type', `"${reference}" leads to the entry urn:uuid:${id}, which is a ${found}.`);
+    });
+  }
 }
 
 function judgeAmbiguity(entries: readonly Entry[], index: Index, say: SayOfBundle): void {
