@@ -199,7 +199,9 @@ function read(text: string): Reading {
       blanks();
       if (text.startsWith('<!', at)) comment();
       else if (text.startsWith('<?', at)) {
-        if (/^<\?xml\s/i.test(text.slice(at, at + 6))) fail('The XML declaration must be the first of all');
+        const target = /^<\?([A-Za-z_][\w.-]*)(?=\s|\?>)/.exec(text.slice(at, at + 100))?.[1];
+        if (target === undefined) fail('Expected the name of a processing instruction');
+        if (target?.toLowerCase() === 'xml') fail('The XML declaration must be the first of all');
         const close = text.indexOf('?>', at);
         if (close < 0) fail('The processing instruction does not end');
         at = close + 2;

@@ -1,7 +1,9 @@
 // What is no FHIR in XML is refused with its place and its element, and hostile documents in no time.
 // https://hl7.org/fhir/R4/security.html#xml, https://www.w3.org/TR/xml/
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FhirError } from '../../src/errors.js';
+import { writeXml } from '../../src/fhir/xml-write.js';
 import { parseXml } from '../../src/fhir/xml-read.js';
 
 const ns = 'xmlns="http://hl7.org/fhir"';
@@ -130,6 +132,12 @@ describe('refused, with line, column and element', () => {
       'invalid-xml',
       /first of all/,
     ],
+    [
+      'an instruction without a name',
+      `<?'x ?><Basic ${ns}/>`,
+      'invalid-xml',
+      /name of a processing instruction/,
+    ],
     ['an instruction inside', `<Basic ${ns}><?php x?></Basic>`, 'invalid-xml', /instructions/],
     ['a comment with --', `<Basic ${ns}><!-- a -- b --></Basic>`, 'invalid-xml', /comment/],
     ['JSON', '{"resourceType":"Basic"}', 'invalid-xml', /no XML/],
@@ -247,5 +255,53 @@ describe('hostile documents', () => {
         'not defined',
       );
     }
+  });
+});
+
+describe('a document that was damaged', () => {
+  const whole = writeXml({
+    resourceType: 'Patient',
+    id: '1',
+    text: {
+      status: 'generated',
+      div: '<div xmlns="http://www.w3.org/1999/xhtml">a <b class="x">b</b><!-- c --><br/>&#160;&amp;</div>',
+    },
+    contained: [{ resourceType: 'Organization', id: 'o', name: 'O' }],
+    active: true,
+    _birthDate: { extension: [{ url: 'http://e.org', valueCode: 'unknown' }] },
+    name: [{ given: ['A', 'B & "C"'] }, { family: '<D>' }],
+  });
+  const pieces = [
+    '<', '>', '/', '"', "'", '&', '=', ' ', '\n', '<!--', '-->', '<![CDATA[', ']]>', '<?x ?>', '<!DOCTYPE a>', '&lt;', '&#0;',
+    '&nbsp;', 'xmlns="', 'xmlns:a="b" ', 'a:', 'é', '😀', ' id="1"', ' value="x"', '<div>', '</div>', '<b>', '<active value="true"/>',
+  ]; // prettier-ignore
+  const damage = fc.record({
+    at: fc.nat(9999),
+    removed: fc.integer({ min: 0, max: 8 }),
+    put: fc.constantFrom('', ...pieces),
+  });
+
+  it('is refused, or is a resource that is the same when written and read again', () => {
+    let read = 0;
+    fc.assert(
+      fc.property(fc.array(damage, { minLength: 1, maxLength: 3 }), damages => {
+        let text = whole;
+        for (const { at, removed, put } of damages) {
+          const place = Math.floor((at / 10_000) * text.length);
+          text = text.slice(0, place) + put + text.slice(place + removed);
+        }
+        let resource: ReturnType<typeof parseXml>;
+        try {
+          resource = parseXml(text);
+        } catch (error) {
+          expect(error).toBeInstanceOf(FhirError);
+          return;
+        }
+        read++;
+        expect(parseXml(writeXml(resource))).toEqual(resource);
+      }),
+      { numRuns: 3000, noBias: true },
+    );
+    expect(read).toBeGreaterThan(100);
   });
 });
