@@ -119,6 +119,10 @@ function check({ id, name, kind, redirectUris, scopes, jwks, jwksUri }: NewClien
   for (const uri of redirectUris) {
     if (!URL.canParse(uri) || uri.includes('#') || /^(?:javascript|data|vbscript|file):/i.test(uri))
       refuse(`"${uri}" is no redirect URI: it has to be absolute and without a fragment.`);
+    if (/^http:/i.test(uri) && !isLoopback(uri))
+      refuse(`"${uri}" would carry codes in the clear: https is needed, except on the own machine.`);
+    if (!/^https?:/i.test(uri) && !new URL(uri).protocol.includes('.'))
+      refuse(`"${uri}": a scheme of an app's own is a reversed domain name, such as org.example.app:`);
   }
   for (const scope of scopes) {
     if (!isStaticScope(scope) && !isLaunchScope(scope) && parseResourceScope(scope) === undefined)
@@ -156,7 +160,6 @@ function metadataOf(client: ClientRecord): ClientMetadata {
     ...(client.secret === undefined ? {} : { client_secret: client.secret }),
     ...(client.jwks === undefined ? {} : { jwks: client.jwks }),
     ...(client.jwksUri === undefined ? {} : { jwks_uri: client.jwksUri }),
-    ...(client.launchUri === undefined ? {} : { initiate_login_uri: client.launchUri }),
     allowed_scopes: scopes.join(' '),
     introspect: client.introspect ?? false,
     launches: client.launches ?? false,

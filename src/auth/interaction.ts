@@ -234,8 +234,7 @@ async function subjectOf(
   const known = launch?.context;
   const own = account.patients ?? [];
   const isOwnRecord = /^(?:Patient|RelatedPerson)\//.test(account.fhirUser);
-  const id =
-    known?.patient ?? (needsPatient ? (own.length === 1 ? own[0] : given.patient) : undefined);
+  const id = known?.patient ?? (needsPatient ? (own.length === 1 ? own[0] : given.patient) : undefined);
   const patient = id === undefined ? undefined : await directory.patient(base, grant, id);
   if (known?.patient !== undefined && patient === undefined) return { context: {}, isLost: true };
   if (needsPatient && patient === undefined) {

@@ -38,7 +38,7 @@ export async function openSmartServer(
   store: 'SQLite' | 'MongoDB',
   changes: Partial<Config> = {},
 ): Promise<SmartServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'tsela-smart-'));
+  const folder = changes.data ?? mkdtempSync(join(tmpdir(), 'tsela-smart-'));
   const config: Config = {
     ...defaultConfig,
     port: 0,
