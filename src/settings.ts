@@ -328,6 +328,16 @@ export const settings = {
     example: 'the output of: openssl rand -base64 32',
     secret: true,
   }),
+  metricsToken: row({
+    section: 'Access',
+    env: 'TSELA_METRICS_TOKEN',
+    kind: secretText,
+    fallback: undefined,
+    shown: 'none: no metrics, except in open mode',
+    says: 'The bearer token that /metrics asks for.',
+    example: 'the output of: openssl rand -base64 32',
+    secret: true,
+  }),
   privateJwks: row({
     section: 'Access',
     env: 'TSELA_PRIVATE_JWKS',

@@ -1,6 +1,6 @@
 // What the port answers beside FHIR: where to go, liveness, readiness, metrics. Everything else is 404.
 import { Router } from '@koa/router';
-import { randomUUID } from 'node:crypto';
+import { randomUUID, timingSafeEqual } from 'node:crypto';
 import type { Middleware } from 'koa';
 import type { Log } from '../audit/log.js';
 import type { Metrics } from '../audit/metrics.js';
@@ -37,6 +37,15 @@ export function besideFhir({
   isStopping,
   origin,
 }: BesideOptions): Middleware {
+  const wanted = Buffer.from(`Bearer ${config.metricsToken ?? ''}`);
+  /** Without a token there are metrics in open mode alone: they count the records of each type. */
+  const mayMeasure = (authorization = ''): boolean => {
+    if (config.open) return true;
+    const given = Buffer.from(authorization);
+    return (
+      config.metricsToken !== undefined && given.length === wanted.length && timingSafeEqual(given, wanted)
+    );
+  };
   const router = new Router();
   router.get('/', ctx => {
     ctx.body = {
@@ -57,6 +66,11 @@ export function besideFhir({
     ctx.body = { status: isUp ? 'ready' : 'unavailable' };
   });
   router.get('/metrics', async ctx => {
+    if (!mayMeasure(ctx.headers.authorization)) {
+      throw new FhirError('not-authenticated', 'Metrics need the token of TSELA_METRICS_TOKEN.', {
+        headers: { 'www-authenticate': 'Bearer realm="metrics"' },
+      });
+    }
     ctx.type = metrics.contentType;
     ctx.body = await metrics.text();
   });
@@ -75,7 +89,8 @@ export function besideFhir({
         throw new FhirError('not-found', `There is nothing at this address: FHIR is at ${fhirPath}.`);
     } catch (error) {
       if (!(error instanceof FhirError)) log.error({ id, err: error }, 'request failed');
-      const { status, outcome } = outcomeOf(error, id);
+      const { status, headers, outcome } = outcomeOf(error, id);
+      ctx.set({ ...headers });
       ctx.status = status;
       ctx.type = fhirJson;
       ctx.body = writeJson(outcome);

@@ -4,8 +4,10 @@ import { outcomeIn, serve, type Served } from './serve.js';
 
 let server: Served;
 let isUp = true;
+const metricsToken = 'the token that measures, long enough';
 beforeAll(async () => {
   server = await serve(undefined, {
+    metricsToken,
     async ready() {
       if (!isUp) throw new Error('no store');
     },
@@ -31,7 +33,10 @@ it('is live, and ready while the store answers', async () => {
 it('counts requests by interaction and status', async () => {
   await fetch(`${server.fhir}/Basic/1`);
   await fetch(`${server.fhir}/Basic/1`, { headers: { accept: 'text/turtle' } });
-  const response = await fetch(`${server.url}/metrics`);
+  for (const authorization of ['', 'Bearer x', `Basic ${metricsToken}`])
+    expect((await fetch(`${server.url}/metrics`, { headers: { authorization } })).status).toBe(401);
+  const headers = { authorization: `Bearer ${metricsToken}` };
+  const response = await fetch(`${server.url}/metrics`, { headers });
   expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
   const text = await response.text();
   expect(text).toMatch(/tsela_request_duration_seconds_count\{interaction="read",status="200"\} 1\n/);
