@@ -17,6 +17,7 @@ import { everything } from './operations/everything.js';
 import { expand } from './operations/expand.js';
 import { expunge } from './operations/expunge.js';
 import { lookup, subsumes } from './operations/lookup.js';
+import { move } from './operations/move.js';
 import { meta, metaAdd, metaDelete } from './operations/meta.js';
 import { installPackage } from './operations/packages.js';
 import { validate } from './operations/validate.js';
@@ -177,6 +178,14 @@ export const routes: readonly Route[] = [
     interaction: 'operation',
     permission: 'update',
     handler: metaDelete,
+  },
+  {
+    method: 'POST',
+    path: '[type]/[id]/$move',
+    types: ['Patient'],
+    interaction: 'operation',
+    permission: 'update',
+    handler: move,
   },
   {
     method: 'POST',

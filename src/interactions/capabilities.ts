@@ -56,7 +56,7 @@ function stated(resource: Resource): Statement {
 }
 
 /** Those that are not of the specification. */
-const ownOperations = ['expunge', 'reindex'];
+const ownOperations = ['expunge', 'move', 'reindex'];
 
 const head = (settings: Settings): JsonObject => ({
   status: 'active',
@@ -94,6 +94,7 @@ function capabilityStatement(base: string, settings: Settings, routes: readonly 
       ),
     ]
       .filter(([name]) => name !== 'expunge' || settings.expunge)
+      .filter(([name]) => name !== 'move' || settings.move !== undefined)
       .map(([name, types]) => ({
         name,
         definition: ownOperations.includes(name)

@@ -45,6 +45,8 @@ export interface Settings {
   /** Looks again which they are, where a commit was refused because they have changed. */
   readonly refreshCustom?: () => Promise<void>;
   readonly rules: readonly WriteRule[];
+  /** Moves a patient's record to another facility, and answers how many resources; absent where there are none. */
+  readonly move?: (patient: string, facility: string) => Promise<number>;
   /** What writes are judged by, and $validate answers by. */
   readonly validation: Validation;
   /** Keeps a package and uses it from then on. */

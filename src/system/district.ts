@@ -8,9 +8,11 @@ import { FhirError } from '../errors.js';
 import { facilitiesIn, facilityPath, type Facility } from '../facilities/facility.js';
 import { federated, type Member } from '../facilities/federated-store.js';
 import { facilityOf, homeOf } from '../facilities/routing.js';
+import type { Settings } from '../interactions/context.js';
 import type { FhirRequest } from '../interactions/exchange.js';
 import type { ServedStore } from '../storage/store.js';
 import { createSystem, type Notices, type System } from '../system.js';
+import { finish, move, movesIn, type Places } from './move.js';
 
 export interface District {
   readonly dispatch: Dispatch;
@@ -70,6 +72,14 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
       );
     }
   };
+  /** What an earlier process began; what cannot be done now is tried again. */
+  const finishMoves = async (): Promise<void> => {
+    for (const moving of await movesIn(main.documents)) {
+      await finish(places, moving).catch((error: unknown) =>
+        notices.failure(error, `moving Patient/${moving.patient}`),
+      );
+    }
+  };
   await look();
   let looking = Promise.resolve();
   const timer = setInterval(() => {
@@ -87,6 +97,8 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
       : new FhirError('not-found', `There is no facility ${facility}.`);
   };
 
+  const places: Places = { documents: main.documents, systemOf };
+
   /** Made for each request: it tells of the facilities that did not answer this one. */
   const all = (): ServedStore => {
     const members: Member[] = [
@@ -99,9 +111,25 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
       homeOf: write => homeOf(write, { facilities, members, shared: own }),
     });
   };
+  const settings: Settings = Object.assign(Object.create(main.settings) as Settings, {
+    move: async (patient: string, to: string) => {
+      systemOf(to);
+      const owners = await Promise.all(
+        [...systems].map(async ([id, { store }]) =>
+          (await store.read({ type: 'Patient', id: patient }))?.body === undefined ? [] : [id],
+        ),
+      );
+      const under = (await movesIn(main.documents)).find(one => one.patient === patient);
+      const from = under?.from ?? owners.flat()[0];
+      if (from === undefined)
+        throw new FhirError('not-found', `There is no Patient/${patient} in a facility that answers.`);
+      if (from === to) throw new FhirError('conflict', `Patient/${patient} is in ${to} already.`);
+      return move(places, patient, from, to);
+    },
+  });
   const toAll = createDispatch({
     store: all,
-    settings: main.settings,
+    settings,
     jobs: main.jobs,
     terminology: main.terminology,
     audit: main.audit,
@@ -129,6 +157,7 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
     systemOf,
     work() {
       working = true;
+      looking = looking.then(finishMoves).catch((error: unknown) => notices.failure(error, 'district'));
       for (const system of systems.values()) system.work();
     },
     async close() {

@@ -43,9 +43,7 @@ beforeAll(async () => {
   const documents = await openSqliteDocuments({ path: join(folder, 'documents.sqlite') });
   for (const facility of facilities) await putFacility(documents, facility, true);
   await documents.close();
-  running = await start(
-    readConfig({ data: folder, port: '0', open: 'true', logLevel: 'silent' as never }, {}),
-  );
+  running = await start(readConfig({ data: folder, port: '0', open: 'true', logLevel: 'silent' }, {}));
 });
 afterAll(async () => {
   await running?.close();
@@ -136,4 +134,76 @@ it('refuses a transaction that would write to two facilities, and writes nothing
   const one = { ...bundle, entry: bundle.entry.slice(0, 1) };
   expect((await ask('POST', at(), one)).status).toBe(200);
   expect((await ask('GET', `${at('quthing')}/Patient/t1`)).status).toBe(200);
+});
+
+const moveTo = (facility: string) => ({
+  resourceType: 'Parameters',
+  parameter: [{ name: 'facility', valueCode: facility }],
+});
+const weight = (id: string, subject: string) => ({
+  resourceType: 'Observation',
+  id,
+  status: 'final',
+  code: { text: 'weight' },
+  subject: { reference: subject },
+});
+
+it('moves a patient with all that is about them, and nothing else', async () => {
+  await ask('PUT', `${at('maseru')}/Patient/mv1`, patient('mv1', 'Organization/m'));
+  await ask('PUT', `${at('maseru')}/Patient/mv2`, { ...patient('mv2'), link: [{ other: { reference: 'Patient/mv1' }, type: 'seealso' }] }); // prettier-ignore
+  for (let i = 0; i < 30; i++)
+    await ask('PUT', `${at('maseru')}/Observation/mw${i}`, weight(`mw${i}`, 'Patient/mv1'));
+  await ask('PUT', `${at('maseru')}/Observation/other`, weight('other', 'Patient/mv2'));
+  const moved = await ask('POST', `${at()}/Patient/mv1/$move`, moveTo('quthing'));
+  expect(moved.status, JSON.stringify(moved.body)).toBe(200);
+  expect(moved.body['parameter'][0]).toEqual({ name: 'count', valueInteger: 31 });
+  expect(
+    (await ask('GET', `${at('quthing')}/Observation?subject=Patient/mv1&_summary=count`)).body['total'],
+  ).toBe(30);
+  expect((await ask('GET', `${at('maseru')}/Patient/mv1`)).status).toBe(410);
+  expect((await ask('GET', `${at('maseru')}/Observation/mw3`)).status).toBe(410);
+  for (const left of ['Patient/mv2', 'Observation/other'])
+    expect((await ask('GET', `${at('maseru')}/${left}`)).status).toBe(200);
+  // From the district it is where it is now, and can go back.
+  expect((await ask('GET', `${at()}/Patient/mv1`)).status).toBe(200);
+  expect((await ask('POST', `${at()}/Patient/mv1/$move`, moveTo('maseru'))).status).toBe(200);
+  expect((await ask('GET', `${at('maseru')}/Observation/mw3`)).status).toBe(200);
+  expect((await ask('GET', `${at()}/Observation?subject=Patient/mv1&_summary=count`)).body['total']).toBe(30);
+});
+
+it.each([
+  ['a patient there is not', 'Patient/nobody', 'quthing', 404],
+  ['a facility there is not', 'Patient/m1', 'nowhere', 404],
+  ['where the patient is already', 'Patient/m1', 'maseru', 409],
+])('refuses to move %s', async (_, ref, facility, status) => {
+  expect((await ask('POST', `${at()}/${ref}/$move`, moveTo(facility))).status).toBe(status);
+});
+
+it('refuses to overwrite a record the other facility has, and to move at the address of one facility', async () => {
+  await ask('PUT', `${at('maseru')}/Patient/both`, patient('both', undefined, 'One'));
+  await ask('PUT', `${at('quthing')}/Patient/both`, patient('both', undefined, 'Another'));
+  expect((await ask('GET', `${at()}/Patient/both`)).status).toBe(409);
+  expect((await ask('POST', `${at()}/Patient/both/$move`, moveTo('quthing'))).status).toBe(409);
+  expect((await ask('POST', `${at('maseru')}/Patient/mv1/$move`, moveTo('quthing'))).status).toBe(404);
+  await ask('DELETE', `${at('quthing')}/Patient/both`);
+});
+
+it('finishes at the next start what a process that died had begun', async () => {
+  for (const id of ['h1', 'h2'])
+    await ask('PUT', `${at('maseru')}/Observation/${id}`, weight(id, 'Patient/half'));
+  await ask('PUT', `${at('maseru')}/Patient/half`, patient('half'));
+  // It died after the copy was made.
+  await ask('PUT', `${at('quthing')}/Patient/half`, patient('half'));
+  await ask('PUT', `${at('quthing')}/Observation/h1`, weight('h1', 'Patient/half'));
+  await running.close();
+  const documents = await openSqliteDocuments({ path: join(folder, 'documents.sqlite') });
+  await documents.put('moves', 'half', { id: 'x', patient: 'half', from: 'maseru', to: 'quthing' });
+  await documents.close();
+  running = await start(readConfig({ data: folder, port: '0', open: 'true', logLevel: 'silent' }, {}));
+  await expect
+    .poll(async () => (await ask('GET', `${at('maseru')}/Patient/half`)).status, { timeout: 20_000 })
+    .toBe(410);
+  expect((await ask('GET', `${at()}/Patient/half`)).body['meta'].versionId).toBe('1');
+  for (const id of ['h1', 'h2'])
+    expect((await ask('GET', `${at('quthing')}/Observation/${id}`)).status).toBe(200);
 });
