@@ -11,13 +11,16 @@ function levels(expression) {
     .filter(step => step !== '');
 }
 
+/** Errors that say where they are. */
+export const placedErrors = issues => issues.filter(({ expression }) => expression?.[0]);
+
 const startsWith = (long, short) => short.every((step, i) => step === long[i]);
 
 /** For each error of theirs that has a place: `exact`, `near` (one level off) or `elsewhere` in ours. */
 export function compare(theirs, ours) {
   if (ours.length === 0) return [];
   const places = ours.map(({ expression }) => levels(expression ?? ''));
-  const judged = theirs.flatMap(issue => (issue.expression?.[0] ? [levels(issue.expression[0])] : []));
+  const judged = placedErrors(theirs).map(({ expression }) => levels(expression[0]));
   return judged.map(wanted => {
     let best = 'elsewhere';
     for (const place of places) {

@@ -1,8 +1,7 @@
 // Judges every official case and compares with the recorded outcomes of the Java validator.
-import { writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { folder, judgements, material, parse } from './cases.mjs';
-import { compare } from './locations.mjs';
+import { judgements, parse } from './cases.mjs';
+import { compare, placedErrors } from './locations.mjs';
+import { byModule, numbers, writeReport } from './report.mjs';
 import { validatorFor } from './validator.mjs';
 
 /** Ours of one judgement: findings, of which a failure to read the case is one. */
@@ -11,9 +10,36 @@ function judge(one) {
   try {
     resource = parse(one.file);
   } catch (error) {
-    return [{ severity: 'error', code: 'invalid', expression: '', text: error.message, rule: 'parse' }];
+    const { message, expression = '', issues = [{ text: message, expression }] } = error;
+    return issues.map(issue => ({
+      severity: 'error',
+      code: 'invalid',
+      expression: issue.expression ?? '',
+      text: issue.text,
+      rule: 'parse',
+    }));
   }
   return validatorFor(one)(resource);
+}
+
+function list({ one, errors, agrees }) {
+  console.log(`${agrees ? 'agrees' : 'DIFFERS'} ${one.name} (${one.kind}) ${one.file} [${one.module}]`);
+  for (const issue of one.expected.errors)
+    console.log(`   Java: ${issue.expression} ${issue.details?.text?.slice(0, 260)}`);
+  for (const { expression, rule, text } of errors)
+    console.log(`   ours: ${expression} ${rule} ${text.slice(0, 200)}`);
+}
+
+function listPlaces({ one, errors, places }) {
+  const theirs = placedErrors(one.expected.errors);
+  for (const [i, place] of places.entries()) {
+    if (place !== 'elsewhere') continue;
+    const ours = errors.map(({ expression }) => expression).slice(0, 4);
+    const { expression, details } = theirs[i];
+    console.log(
+      `${one.name} (${one.kind}): Java ${expression[0]} ${details.text.slice(0, 100)} | ours ${ours.join(' ')}`,
+    );
+  }
 }
 
 export async function run(args) {
@@ -21,47 +47,19 @@ export async function run(args) {
   const results = [];
   for (const one of judgements()) {
     if (only !== undefined && !one.name.startsWith(only)) continue;
-    const started = performance.now();
-    const findings = judge(one);
-    const errors = findings.filter(({ severity }) => severity === 'error');
-    results.push({
-      one,
-      errors,
-      findings,
-      ms: performance.now() - started,
-      agrees: errors.length > 0 === one.expected.errors.length > 0,
-      places: compare(one.expected.errors, errors),
-    });
+    const errors = judge(one).filter(({ severity }) => severity === 'error');
+    const agrees = errors.length > 0 === one.expected.errors.length > 0;
+    results.push({ one, errors, agrees, places: compare(one.expected.errors, errors) });
   }
-  if (only !== undefined || args.includes('--list')) {
-    for (const { one, errors, agrees } of results) {
-      if (only === undefined && agrees) continue;
-      console.log(`${agrees ? 'agrees' : 'DIFFERS'} ${one.name} (${one.kind}) ${one.file} [${one.module}]`);
-      for (const issue of one.expected.errors)
-        console.log(`   Java: ${issue.expression} ${issue.details?.text?.slice(0, 260)}`);
-      for (const found of errors)
-        console.log(`   ours: ${found.expression} ${found.rule} ${found.text.slice(0, 200)}`);
-    }
+  for (const result of results) {
+    if (only !== undefined || (args.includes('--list') && !result.agrees)) list(result);
+    if (args.includes('--places')) listPlaces(result);
   }
-  const slow = results.filter(({ ms }) => ms > 1000);
-  for (const { one, ms } of slow) console.log(`slow: ${one.name} ${ms.toFixed()} ms`);
-  const agreeing = results.filter(({ agrees }) => agrees);
-  const strict = results.filter(({ agrees, errors }) => !agrees && errors.length > 0);
-  const places = results.flatMap(({ places }) => places);
-  const share = (part, whole) => ((100 * part) / (whole || 1)).toFixed(1);
-  const near = places.filter(place => place !== 'elsewhere');
-  const byModule = new Map();
-  for (const { one, agrees } of results) {
-    const entry = byModule.get(one.module ?? 'other') ?? [0, 0];
-    byModule.set(one.module ?? 'other', [entry[0] + (agrees ? 1 : 0), entry[1] + 1]);
-  }
-  console.log([...byModule].map(([name, [a, n]]) => `${name} ${a}/${n}`).join(', '));
-  console.log(
-    `judgements ${results.length}, over-strict ${strict.length} = ${share(strict.length, results.length)} %`,
-  );
-  console.log(
-    `locations of ${places.length}: exact ${share(places.filter(place => place === 'exact').length, places.length)} %, exact or one level off ${share(near.length, places.length)} %`,
-  );
-  console.log(`agreement ${share(agreeing.length, results.length)} %`);
+  if (args.length === 0) writeReport(results);
+  const found = numbers(results);
+  console.log([...byModule(results)].map(([name, [a, n]]) => `${name} ${a}/${n}`).join(', '));
+  console.log(`judgements ${found.judgements}, over-strict ${found.strict}`);
+  console.log(`places, each error alike: ${found.errors}`);
+  console.log(`places, each case alike: ${found.cases}`);
+  console.log(`agreement ${found.agreement}`);
 }
-export { folder, material, writeFileSync, fileURLToPath };

@@ -6,7 +6,7 @@ import { createProfiles } from '../../dist/validation/profiles.js';
 import { createValidator } from '../../dist/validation/validate.js';
 import { terminologyOf } from '../../dist/validation/terminology.js';
 import { catalogOf } from './catalog.mjs';
-import { folder, material, parse } from './cases.mjs';
+import { folder, material } from './cases.mjs';
 
 /** As the recorded validator: examples' domains are not looked up. */
 const severityOfUnknown = url => (/example\.org|acme\.com|nema\.org/.test(url) ? 'information' : 'error');
@@ -60,4 +60,3 @@ export function validatorFor(one) {
       },
     });
 }
-export { parse };
