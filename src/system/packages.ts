@@ -1,5 +1,5 @@
 // Where the packages of implementation guides are kept: among the documents, in pieces any store takes.
-// docs/decisions/0040-packages.md
+// docs/decisions/0050-packages-as-documents.md
 import type { Documents } from '../storage/documents.js';
 import { installedPackages, type Installed, type KeptPackage } from '../validation/installed.js';
 
