@@ -12,6 +12,7 @@ import type { SampleCommandOptions } from './cli/sample.js';
 import type { ParameterOptions } from './cli/reindex-parameters.js';
 import type { StartOptions } from './cli/start.js';
 import type { DataOptions, TargetOptions } from './cli/target.js';
+import type { TerminologyLoadOptions } from './cli/terminology.js';
 import type { UserAddOptions } from './cli/user.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -262,6 +263,46 @@ dataOptions(
   facility.command('list').description('list them: id, name, address, organizations, clients'),
 ).action(async (options: DataOptions) => {
   await exitWith((await import('./cli/facility.js')).listFacilities(options));
+});
+
+const terminology = program
+  .command('terminology')
+  .description('code systems too large for a resource: SNOMED CT, LOINC, CSV');
+dataOptions(
+  terminology
+    .command('load')
+    .description('load a code system, or a supplement to one; a running server has it within a second')
+    .argument('<path>', 'a file, folder or zip archive'),
+)
+  .option('--system <url>', 'the url of the code system; a must for CSV')
+  .option('--system-version <version>', 'its version')
+  .option('--name <name>', 'its name')
+  .addOption(
+    new Option('--format <form>', 'the form of the files, where it is not seen by their names').choices([
+      'csv',
+      'loinc',
+      'rf2',
+      'fhir',
+    ]),
+  )
+  .option('--supplements <url>', 'the code system that this is a supplement to')
+  .option('--quiet', 'show no progress')
+  .action(async (path: string, options: TerminologyLoadOptions) => {
+    await exitWith((await import('./cli/terminology.js')).loadTerminology(path, options));
+  });
+dataOptions(terminology.command('list').description('list what is loaded')).action(
+  async (options: DataOptions) => {
+    await exitWith((await import('./cli/terminology.js')).listTerminology(options));
+  },
+);
+dataOptions(
+  terminology
+    .command('remove')
+    .description('remove a loaded code system')
+    .argument('<system>', 'the url of the code system')
+    .option('--system-version <version>', 'its version'),
+).action(async (system: string, options: DataOptions & { systemVersion?: string }) => {
+  await exitWith((await import('./cli/terminology.js')).removeTerminology(system, options));
 });
 
 try {

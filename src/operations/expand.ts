@@ -77,6 +77,12 @@ async function expansionOf(context: Context, set: ValueSetDefinition, given: Giv
   const options = optionsOf(given);
   const { words, offset, count } = options;
   const used = { systems: new Set<string>(), valueSets: new Set<string>() };
+  const chosen = new Map<CodeSystem, (ordinal: number) => boolean>();
+  const accepts = (system: CodeSystem): ((ordinal: number) => boolean) => {
+    let known = chosen.get(system);
+    if (known === undefined) chosen.set(system, (known = withWords(system, words)));
+    return known;
+  };
   const listing: Listing = {
     catalog: context.catalog,
     versions: {
@@ -87,7 +93,7 @@ async function expansionOf(context: Context, set: ValueSetDefinition, given: Giv
     excludedSystems: given.texts('exclude-system'),
     activeOnly: options.activeOnly,
     used,
-    ...(words.length === 0 ? {} : { accepts: (system: CodeSystem) => withWords(system, words) }),
+    ...(words.length === 0 ? {} : { accepts }),
   };
   const kept: Member[] = [];
   const end = count === undefined ? Infinity : offset + count;
@@ -95,7 +101,7 @@ async function expansionOf(context: Context, set: ValueSetDefinition, given: Giv
   const pause = pausing();
   for (const member of listed(set, listing)) {
     await pause();
-    if (!isShown(member, options)) continue;
+    if (!isShown(member, options, accepts)) continue;
     if (total >= offset && total < end) kept.push(member);
     total++;
     if (kept.length > mostCodes)
@@ -117,12 +123,16 @@ async function expansionOf(context: Context, set: ValueSetDefinition, given: Giv
 
 const someOf = (name: string, list: Json[]): JsonObject => (list.length === 0 ? {} : { [name]: list });
 
-function isShown(member: Member, { words, noAbstract }: Options): boolean {
+function isShown(
+  member: Member,
+  { words, noAbstract }: Options,
+  accepts: (system: CodeSystem) => (ordinal: number) => boolean,
+): boolean {
   if (noAbstract && isAbstract(member)) return false;
   if (words.length === 0) return true;
   const { code, display = '', designations = [], place } = member;
   // Concepts of a known system were chosen by all their texts; what only the value set says is looked at here.
-  if (place !== undefined && withWords(place.system, words)(place.ordinal)) return true;
+  if (place !== undefined && accepts(place.system)(place.ordinal)) return true;
   return hasWords([code, display, ...designations.map(one => one.value)].join('\t'), words);
 }
 
