@@ -1,6 +1,7 @@
 // A whole server on a port with people, apps and records, and what an app and a browser do to get a token from it.
 import { createHash, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SignJWT } from 'jose';
@@ -16,6 +17,9 @@ export const password = 'a long enough password';
 export const redirectUri = 'https://app.example.org/after';
 
 export interface SmartServer extends Running {
+  readonly config: Config;
+  /** Where it listens. */
+  readonly port: number;
   readonly accounts: Readonly<Record<'doctor' | 'patient' | 'proxy', Account>>;
   /** Registers an app with what differs from a public one that may have everything of a patient. */
   app(client?: Partial<NewClient>): Promise<App>;
@@ -36,12 +40,13 @@ export const everyScope =
 
 export async function openSmartServer(
   store: 'SQLite' | 'MongoDB',
-  changes: Partial<Config> = {},
+  { seeded = true, ...changes }: Partial<Config> & { seeded?: boolean } = {},
 ): Promise<SmartServer> {
   const folder = changes.data ?? mkdtempSync(join(tmpdir(), 'tsela-smart-'));
+  const port = await freePort();
   const config: Config = {
     ...defaultConfig,
-    port: 0,
+    port,
     data: folder,
     mongoUrl: store === 'MongoDB' ? process.env['MONGODB_URL'] : undefined,
     mongoDatabase: `tsela_test_${process.pid}_${randomBytes(4).toString('hex')}`,
@@ -62,6 +67,8 @@ export async function openSmartServer(
   };
   const server: SmartServer = {
     ...running,
+    config,
+    port,
     accounts: made,
     async app(client = {}) {
       const kind = client.kind ?? 'public';
@@ -96,9 +103,18 @@ export async function openSmartServer(
       expect(failures).toEqual([]);
     },
   };
-  await seed(server);
+  if (seeded) await seed(server);
   return server;
 }
+
+/** A port that is free now: with a public address the server does not tell where it listens. */
+const freePort = (): Promise<number> =>
+  new Promise(resolve => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as AddressInfo;
+      probe.close(() => resolve(port));
+    });
+  });
 
 async function dropDatabase(config: Config): Promise<void> {
   const { MongoClient } = await import('mongodb');
@@ -158,6 +174,11 @@ export const json = async (response: Response): Promise<any> => response.json();
 /** A browser: keeps cookies by path, follows nothing by itself. */
 export class Browser {
   readonly #cookies = new Map<string, { value: string; path: string }>();
+
+  /** Of its cookies, without signatures. */
+  values(): string[] {
+    return [...this.#cookies].filter(([key]) => !key.includes('.sig ')).map(([, { value }]) => value);
+  }
 
   async open(url: string, init: RequestInit = {}): Promise<Response> {
     const { pathname, origin } = new URL(url);
