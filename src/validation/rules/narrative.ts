@@ -21,7 +21,7 @@ export const narrative: ResourceRule = (resource, path, report, { holders }) => 
     for (const [, target = ''] of div.matchAll(/<a\s[^>]*?href\s*=\s*["']#([^"']+)["']/g))
       if (!hasAnchor(target, [resource, ...holders]))
         report({
-          severity: 'warning',
+          severity: 'error',
           code: 'not-found',
           expression: `${place}.div`,
           text: `The narrative links to "#${target.slice(0, 80)}", which is neither an anchor nor an id here.`,
