@@ -15,7 +15,14 @@ import { writeJson } from '../fhir/json.js';
 import { outcomeOf } from '../fhir/outcome.js';
 import { fhirJson, isPretty } from '../interactions/answer.js';
 import type { FhirRequest, FhirResponse } from '../interactions/exchange.js';
-import { answerFormat, checkBodyType, isXmlBody, jsonFormat, type Format } from '../interactions/media.js';
+import {
+  answerFormat,
+  checkBodyType,
+  formParameters,
+  isXmlBody,
+  jsonFormat,
+  type Format,
+} from '../interactions/media.js';
 import { checkHost, mountAuthorization } from './authorization.js';
 import { besideFhir } from './beside-fhir.js';
 import { readBody } from './body.js';
@@ -119,6 +126,11 @@ export function createHttp(options: HttpOptions): Http {
         ...(req.socket.remoteAddress === undefined ? undefined : { address: req.socket.remoteAddress }),
       };
       checkBodyType(request);
+      const parameters = formParameters(request);
+      if (parameters !== target.query) {
+        format = answerFormat({ method, path: target.path, query: parameters, headers });
+        pretty = isPretty({ query: parameters });
+      }
       const read = isXmlBody(request) ? await withJsonBody(request) : request;
       const response = await options.dispatch(read, grant);
       return format === jsonFormat ? response : await inXml(response, format, pretty);

@@ -83,6 +83,10 @@ const described = ({ status, version }: Result): string =>
 export const isPretty = (request: Pick<FhirRequest, 'query'>): boolean =>
   request.query.some(([name, value]) => name === '_pretty' && value === 'true');
 
+/** What the request says about the form of its answer: page links say it again. */
+export const formOfAnswer = ({ query }: Pick<FhirRequest, 'query'>): readonly (readonly [string, string])[] =>
+  query.filter(([name]) => name === '_format' || name === '_pretty');
+
 /** A resource made for this response. */
 export const sendResource = (
   head: { status: number; headers?: Record<string, string> },

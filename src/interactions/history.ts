@@ -5,7 +5,7 @@ import { refKey } from '../fhir/resource.js';
 import { dateRange } from '../search/types/date.js';
 import { openCursor, sealCursor } from '../search/page.js';
 import type { HistoryScope, Version } from '../storage/store.js';
-import { etag, sendBytes } from './answer.js';
+import { etag, formOfAnswer, sendBytes } from './answer.js';
 import { bundleBytes, type Entry } from './bundle.js';
 import { statusText } from './bundle-entry.js';
 import type { Context, Handler } from './context.js';
@@ -31,7 +31,9 @@ export const history: Handler = async context => {
       grant: context.grant.id,
       path,
     });
-    links.push({ relation: 'next', url: url(new URLSearchParams({ _cursor: cursor })) });
+    const query = new URLSearchParams({ _cursor: cursor });
+    for (const [name, value] of formOfAnswer(request)) query.append(name, value);
+    links.push({ relation: 'next', url: url(query) });
   }
   const bytes = bundleBytes(
     {

@@ -1,6 +1,7 @@
 // Media types of requests and responses: what a body may be, and what a client accepts. Within the server everything is
 // JSON; http/ changes XML at the edge. Turtle is refused by name. https://hl7.org/fhir/R4/http.html#mime-type, https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1
 import { FhirError } from '../errors.js';
+import { queryOf } from '../fhir/query.js';
 import type { FhirRequest } from './exchange.js';
 
 type Asking = Pick<FhirRequest, 'headers' | 'query'>;
@@ -119,6 +120,12 @@ const formatOf = (request: Asking): string | undefined => {
   // An unescaped + of application/fhir+json arrives as a space.
   return given?.replace(' ', '+');
 };
+
+/** The parameters of a search that may say what its answer is sent as: those of the URL, and of a form posted. */
+export function formParameters({ method, path, query, body }: FhirRequest): FhirRequest['query'] {
+  if (method !== 'POST' || path.at(-1) !== '_search' || body === undefined) return query;
+  return [...query, ...queryOf(Buffer.from(body).toString())];
+}
 
 /** Whether the client asks for FHIR and not for raw content, by `_format` or by naming FHIR's media type. */
 export function acceptsFhir(request: Asking): boolean {

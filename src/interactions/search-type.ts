@@ -11,7 +11,7 @@ import { openCursor, sealCursor } from '../search/page.js';
 import { parseSearch, type SearchRequest } from '../search/parse.js';
 import { all, and, type Position, type SearchPlan } from '../search/plan.js';
 import type { Page, Version } from '../storage/store.js';
-import { preference, sendBytes } from './answer.js';
+import { formOfAnswer, preference, sendBytes } from './answer.js';
 import { bundleBytes, type Entry } from './bundle.js';
 import type { Context, Handler } from './context.js';
 import { explain } from './explain.js';
@@ -166,7 +166,7 @@ function linksOf(
       grant: grant.id,
       path: pathOf(context),
     });
-    return { relation, url: url([['_cursor', cursor]]) };
+    return { relation, url: url([['_cursor', cursor], ...formOfAnswer(request)]) };
   };
   const links = [{ relation: 'self', url: url(search.understood) }];
   if (start.length > 0) links.push(sealed('first', beginning, []));

@@ -7,7 +7,7 @@ import { instant } from '../fhir/ids.js';
 import { pausing } from '../fhir/in-turns.js';
 import { localReferences } from '../fhir/reference.js';
 import { refKey, type Ref } from '../fhir/resource.js';
-import { sendBytes } from '../interactions/answer.js';
+import { formOfAnswer, sendBytes } from '../interactions/answer.js';
 import { bundleBytes, type Entry } from '../interactions/bundle.js';
 import type { Context, Handler } from '../interactions/context.js';
 import { checkId, resourceIn } from '../interactions/prepare.js';
@@ -82,7 +82,7 @@ export const everything: Handler = async context => {
       grant: grant.id,
       path,
     });
-    links.push({ relation: 'next', url: url([['_cursor', cursor]]) });
+    links.push({ relation: 'next', url: url([['_cursor', cursor], ...formOfAnswer(request)]) });
   }
   const entryOf = (version: Version, search: 'match' | 'include'): Entry => ({
     fullUrl: `${request.base}/${refKey(version.ref)}`,
