@@ -29,6 +29,7 @@ import { openSqliteDocuments } from './storage/sqlite/documents.js';
 import { openSqliteStore } from './storage/sqlite/store.js';
 import type { RowsOf, Store } from './storage/store.js';
 import { definitionStore, noticed, watch } from './interactions/definition-store.js';
+import { remoteTerminology } from './terminology/remote.js';
 import { serverTerminology, type ServerTerminology } from './terminology/server-catalog.js';
 import { createValidation } from './validation/validation.js';
 import { openAuditTrail } from './system/audit-trail.js';
@@ -101,6 +102,15 @@ export async function createSystem(
     const packages = await openPackages(documents);
     const terminology = serverTerminology(definitionStore(opened), documents, {
       packages: packages.installed,
+      room: config.terminologyMemory,
+      remote:
+        config.terminologyServer === undefined
+          ? undefined
+          : remoteTerminology({
+              base: config.terminologyServer.replace(/\/+$/, ''),
+              timeLimit: config.terminologyTimeLimit,
+              failed: message => notices.info(message),
+            }),
     });
     const store = noticed(opened, terminology, documents);
     const wanted = searchIndexVersion(config.zone);

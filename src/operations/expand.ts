@@ -12,7 +12,7 @@ import { designationsAt, displayAt, type CodeSystem } from '../terminology/code-
 import { listed, NotExpandable, type Listing, type Member } from '../terminology/expand.js';
 import { hasWords, withWords, wordsOf } from '../terminology/text-filter.js';
 import { givenTo, type Given } from './operation-parameters.js';
-import { askedValueSet, checkPermitted, languagesOf, noSuch } from './terminology-subject.js';
+import { askedValueSet, checkPermitted, languagesOf, noSuch, remoteFor } from './terminology-subject.js';
 
 /** Codes in one answer; a client that wants more asks page by page. */
 const mostCodes = 10_000;
@@ -52,11 +52,12 @@ export const expand: Handler = async context => {
   const given = givenTo(context, 'ValueSet-expand');
   const { set, name } = await askedValueSet(context, given);
   const elsewhere = async (): Promise<Resource | undefined> => {
-    if (context.catalog.remote === undefined) return undefined;
+    const remote = remoteFor(context);
+    if (remote === undefined) return undefined;
     const parameters = given.asParameters();
     if (context.id !== '' && Array.isArray(parameters['parameter']))
       parameters['parameter'].push({ name: 'valueSet', resource: set as unknown as Json });
-    return context.catalog.remote.ask('ValueSet/$expand', parameters, 'ValueSet');
+    return remote.ask('ValueSet/$expand', parameters, 'ValueSet');
   };
   if (set === undefined) {
     const found = await elsewhere();

@@ -13,6 +13,7 @@ import {
   definitionOfInstance,
   languagesOf,
   noSuch,
+  remoteFor,
   withSystem,
 } from './terminology-subject.js';
 
@@ -64,7 +65,7 @@ export const lookup: Handler = async context => {
     const isKnownWhole = system?.content === 'complete';
     const elsewhere = isKnownWhole
       ? undefined
-      : await catalog.remote?.ask('CodeSystem/$lookup', given.asParameters(), 'Parameters');
+      : await remoteFor(context)?.ask('CodeSystem/$lookup', given.asParameters(), 'Parameters');
     if (elsewhere !== undefined) return sendResource({ status: 200 }, elsewhere, request);
     if (system === undefined) throw noSuch('code system', version === undefined ? url : `${url}|${version}`);
     throw new FhirError('not-found', `The code system ${url} has no code "${code.slice(0, 100)}"${isKnownWhole ? '' : ' among those known here'}.`); // prettier-ignore

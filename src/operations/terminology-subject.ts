@@ -10,6 +10,7 @@ import { refKey } from '../fhir/resource.js';
 import type { Context } from '../interactions/context.js';
 import { checkId, resourceIn } from '../interactions/prepare.js';
 import { canonicalParts, codeSystemOf, isVersion, type Catalog } from '../terminology/catalog.js';
+import { delegated, type Remote } from '../terminology/remote.js';
 import { valueSetOf } from '../terminology/membership.js';
 import type { DefinitionOf, TerminologyType } from '../terminology/stored.js';
 import type { Given } from './operation-parameters.js';
@@ -91,6 +92,10 @@ function boundTo(context: string): string {
     throw new FhirError('not-found', `No value set is bound to "${context.slice(0, 200)}" here.`);
   return valueSet;
 }
+
+/** The server to be asked for what is not known here. */
+export const remoteFor = ({ catalog, request }: Context): Remote | undefined =>
+  request.headers[delegated] === undefined ? catalog.remote : undefined;
 
 /** Languages in the order they are wished for, each followed by what it is a kind of; lower-case. */
 export const languagesOf = (given: Given): readonly string[] =>

@@ -24,6 +24,7 @@ import {
   definitionOfInstance,
   languagesOf,
   noSuch,
+  remoteFor,
   withSystem,
 } from './terminology-subject.js';
 
@@ -131,17 +132,18 @@ const ofAnother = ({ system, code }: GivenCoding, wanted: string): JudgedCode =>
 };
 
 async function askRemote(
-  { catalog, request }: Context,
+  context: Context,
   type: string,
   given: Given,
   valueSet?: Resource,
 ): Promise<FhirResponse | undefined> {
-  if (catalog.remote === undefined) return undefined;
+  const remote = remoteFor(context);
+  if (remote === undefined) return undefined;
   const parameters = given.asParameters();
   if (valueSet !== undefined && Array.isArray(parameters['parameter']))
     parameters['parameter'].push({ name: 'valueSet', resource: valueSet });
-  const found = await catalog.remote.ask(`${type}/$validate-code`, parameters, 'Parameters');
-  return found && sendResource({ status: 200 }, found, request);
+  const found = await remote.ask(`${type}/$validate-code`, parameters, 'Parameters');
+  return found && sendResource({ status: 200 }, found, context.request);
 }
 
 const codes: Readonly<Record<CodeIssue['kind'], Issue['code']>> = {

@@ -18,6 +18,9 @@ export interface RemoteOptions {
   readonly failed?: (message: string) => void;
 }
 
+/** Marks what one server asks another: it is not passed on, or two could ask each other without end. */
+export const delegated = 'tsela-delegated';
+
 const largest = 16 * 1024 * 1024;
 /** After a failure it is left alone for so long (ms): a server that is down must not slow down every request. */
 const restAfterFailure = 5000;
@@ -31,7 +34,11 @@ export function remoteTerminology({ base, timeLimit, failed }: RemoteOptions): R
       try {
         const response = await fetch(`${base}/${operation}`, {
           method: 'POST',
-          headers: { 'content-type': 'application/fhir+json', accept: 'application/fhir+json' },
+          headers: {
+            'content-type': 'application/fhir+json',
+            accept: 'application/fhir+json',
+            [delegated]: 'true',
+          },
           body: writeJson(parameters),
           signal: AbortSignal.timeout(timeLimit),
           redirect: 'error',
