@@ -169,6 +169,30 @@ dataOptions(
     await exitWith((await import('./cli/doctor.js')).doctor(options));
   });
 
+const role = program.command('role').description('what each role may (docs/roles.md)');
+dataOptions(role.command('list').description('list them')).action(async (options: DataOptions) => {
+  await exitWith((await import('./cli/role.js')).listRoles(options));
+});
+dataOptions(role.command('show').description('print one as JSON').argument('<name>')).action(
+  async (name: string, options: DataOptions) => {
+    await exitWith((await import('./cli/role.js')).showRole(name, options));
+  },
+);
+dataOptions(
+  role
+    .command('set')
+    .description('change one')
+    .argument('<name>')
+    .argument('<file>', 'JSON as show prints it; - reads standard input'),
+).action(async (name: string, file: string, options: DataOptions) => {
+  await exitWith((await import('./cli/role.js')).setRole(name, file, options));
+});
+dataOptions(role.command('reset').description('make one again what it came as').argument('<name>')).action(
+  async (name: string, options: DataOptions) => {
+    await exitWith((await import('./cli/role.js')).resetRole(name, options));
+  },
+);
+
 const user = program.command('user').description('who can sign in');
 dataOptions(user.command('add').description('add somebody').argument('<name>', 'what they type to sign in'))
   .requiredOption('--is <reference>', 'who that is in the records, such as Practitioner/7 or Patient/3')

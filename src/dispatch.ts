@@ -62,7 +62,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       }
       if (type === 'AuditEvent') await audit?.flush();
       const served = typeof store === 'function' ? store() : store;
-      const visible = guarded(served, grant, version => rowsIn(version, settings));
+      const visible = guarded(served, grant, version => rowsIn(version, settings), settings.custom);
       let catalog: ServerCatalog | undefined;
       const context: Context = {
         request,

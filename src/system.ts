@@ -7,7 +7,8 @@ import { auditRule } from './audit/audit-rule.js';
 import type { AuthorizationServer } from './auth/authorization-server.js';
 import { createDirectory, type Ask } from './auth/directory.js';
 import type { AccessEvent } from './auth/events.js';
-import { smartGrant } from './auth/smart-grant.js';
+import { openRoles } from './auth/roles.js';
+import { rolesAlone, smartGrant } from './auth/smart-grant.js';
 import { queries } from './clinic/queries.js';
 import type { Config } from './config.js';
 import { createDispatch, type Dispatch } from './dispatch.js';
@@ -186,8 +187,12 @@ export async function createSystem(
           secret: config.authSecret,
           privateJwks: config.privateJwks,
           directory: createDirectory(asking(dispatch)),
-          compile: identity =>
-            smartGrant(identity, { bases: settings.bases, zone: settings.zone, now: Date.now() }),
+          compile: async identity =>
+            smartGrant(
+              identity,
+              { bases: settings.bases, zone: settings.zone, now: Date.now() },
+              { ...rolesAlone, roles: await openRoles(documents).all() },
+            ),
           onEvent,
           onFailure: error => notices.failure(error, 'authorization'),
         }));

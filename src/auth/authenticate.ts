@@ -34,7 +34,7 @@ export interface AuthenticateOptions {
   readonly accounts: Accounts;
   readonly clients: Clients;
   readonly approvals: Approvals;
-  readonly compile: (identity: Identity) => Grant;
+  readonly compile: (identity: Identity) => Promise<Grant>;
 }
 
 interface Found extends Caller {
@@ -142,7 +142,7 @@ async function find(options: AuthenticateOptions, key: string): Promise<Found | 
       ? { identity: serviceIdentity(token.clientId, token), session: undefined }
       : await userIdentity(options, token.clientId, token);
   if (made === undefined) return undefined;
-  return { ...made, grant: compile(made.identity), aud: token.aud, expires: token.exp * 1000 };
+  return { ...made, grant: await compile(made.identity), aud: token.aud, expires: token.exp * 1000 };
 }
 
 const serviceIdentity = (clientId: string, { scope }: StoredToken): Identity => ({

@@ -14,7 +14,7 @@ export interface Directory {
 }
 
 /** What a person may do: compiled from who they are and the scopes they act with. */
-export type CompileGrant = (identity: Identity) => Grant;
+export type CompileGrant = (identity: Identity) => Promise<Grant>;
 
 /** A search of the records under a grant; the resources it finds, and none where it is refused. */
 export type Ask = (

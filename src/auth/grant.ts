@@ -2,6 +2,8 @@
 // guarded store (guarded-store.ts) ANDs to everything. https://hl7.org/fhir/R4/security.html
 import { resourceTypes } from '../fhir/definitions.js';
 import { all, none, type Node } from '../search/plan.js';
+import type { Masks } from './masks.js';
+import type { Ability } from './role.js';
 
 export type Permission = 'create' | 'read' | 'update' | 'delete' | 'search';
 
@@ -17,7 +19,14 @@ export interface Grant {
   /** Which resources of the type are visible for the permission (absent: read), as a condition over their index rows. */
   visible(type: string, permission?: Permission): Node;
   permits(permission: Permission, type: string): boolean;
+  /** Elements that never leave the server for it. Absent: none. */
+  readonly masks?: Masks;
+  /** What is no interaction on a type. Absent: who may do everything may this too. */
+  may?(ability: Ability): boolean;
 }
+
+export const mayDo = (grant: Grant, ability: Ability): boolean =>
+  grant.may?.(ability) ?? isUnrestricted(grant);
 
 /** Whether some resources of the type are, or may be, hidden from the grant. */
 export const isRestricted = (grant: Grant, type: string): boolean => grant.visible(type).op !== 'all';
@@ -33,10 +42,28 @@ export const isUnrestricted = (grant: Grant): boolean =>
   );
 
 /** The server's own work: migrations, reindexing, the worker's bookkeeping. Never the grant of a request. */
-export const SYSTEM: Grant = { id: 'system', principal: 'system', visible: () => all, permits: () => true };
+export const SYSTEM: Grant = {
+  id: 'system',
+  principal: 'system',
+  visible: () => all,
+  permits: () => true,
+  may: () => true,
+};
 
 /** Open development mode (`--open`, loopback only): everything, for everyone who can reach the port. */
-export const OPEN: Grant = { id: 'open', principal: 'open', visible: () => all, permits: () => true };
+export const OPEN: Grant = {
+  id: 'open',
+  principal: 'open',
+  visible: () => all,
+  permits: () => true,
+  may: () => true,
+};
 
 /** A request without a token: what is public needs no permission and shows no record. */
-export const NOBODY: Grant = { id: 'nobody', principal: 'nobody', visible: () => none, permits: () => false };
+export const NOBODY: Grant = {
+  id: 'nobody',
+  principal: 'nobody',
+  visible: () => none,
+  permits: () => false,
+  may: () => false,
+};

@@ -4,18 +4,38 @@
 import { FhirError } from '../errors.js';
 import { resourceTypes } from '../fhir/definitions.js';
 import { refKey, type Ref } from '../fhir/resource.js';
-import { matches, type Indexed, type Resolve } from '../search/matches.js';
+import { followsLinks, matches, type Indexed, type Resolve } from '../search/matches.js';
 import { all, and, none, not, or, type Leaf, type Node, type SearchPlan } from '../search/plan.js';
+import type { CustomParameters } from '../search/parameters.js';
+import type { Row } from '../search/rows.js';
 import { WriteConflict, type HistoryScope, type Page, type RowsOf, type ServedStore, type Version, type Write } from '../storage/store.js'; // prettier-ignore
-import type { Grant, Permission } from './grant.js';
+import { mayDo, type Grant, type Permission } from './grant.js';
+import { checkMasks, maskedBody, noMasks } from './masks.js';
+import { isByServer } from './server-writes.js';
 
 export type GuardedStore = ServedStore & {
   /** The plan's criteria, narrowed like those of a search, for resources that are not stored yet. */
   holds(plan: SearchPlan): (self: Indexed) => boolean | Promise<boolean>;
 };
 
-/** `rowsOf` recomputes the index rows of a version. */
-export function guarded(store: ServedStore, grant: Grant, rowsOf: RowsOf): GuardedStore {
+/**
+ * @param rowsOf recomputes the index rows of a version
+ * @param custom search parameters beside those of the specification
+ */
+export function guarded(
+  store: ServedStore,
+  grant: Grant,
+  rowsOf: RowsOf,
+  custom?: CustomParameters,
+): GuardedStore {
+  const masks = grant.masks ?? noMasks;
+  const shown = (version: Version): Version => {
+    if (masks.size === 0 || version.body === undefined) return version;
+    const body = maskedBody(version.body, masks);
+    return body === version.body ? version : { ...version, body };
+  };
+  const shownPage = (page: Page): Page =>
+    masks.size === 0 ? page : { ...page, versions: page.versions.map(shown) };
   const resolve = resolveBy(store, rowsOf);
   const indexed = (version: Version): Indexed => ({
     ref: version.ref,
@@ -23,12 +43,16 @@ export function guarded(store: ServedStore, grant: Grant, rowsOf: RowsOf): Guard
     rows: rowsOf(version),
   });
   /** Whether what the version says is visible. A tombstone says what the version before it said. */
+  const lastContent = async (version: Version | undefined): Promise<Version | undefined> => {
+    let last = version;
+    while (last !== undefined && last.body === undefined)
+      last = last.version > 1 ? await store.read(last.ref, last.version - 1) : undefined;
+    return last;
+  };
   const seesContent = async (version: Version, permission: Permission = 'read'): Promise<boolean> => {
     const node = grant.visible(version.ref.type, permission);
     if (node.op === 'all' || node.op === 'none') return node.op === 'all';
-    let last: Version | undefined = version;
-    while (last !== undefined && last.body === undefined)
-      last = last.version > 1 ? await store.read(last.ref, last.version - 1) : undefined;
+    const last = await lastContent(version);
     return last !== undefined && matches(node, indexed(last), resolve);
   };
   /** A past version is hidden too where the present one is: a label put on later covers what came before. */
@@ -39,15 +63,22 @@ export function guarded(store: ServedStore, grant: Grant, rowsOf: RowsOf): Guard
   };
   const sees = async (version: Version): Promise<boolean> =>
     grant.visible(version.ref.type).op === 'all' || seesPast(version, store.read(version.ref));
-  const narrowed = (plan: SearchPlan): SearchPlan => ({
-    ...plan,
-    where: and(restrict(plan.where, grant), foundAmong(plan.types, grant)),
-  });
+  const narrowed = (plan: SearchPlan): SearchPlan => {
+    checkMasks(plan, masks, custom);
+    return { ...plan, where: and(restrict(plan.where, grant), foundAmong(plan.types, grant)) };
+  };
   const checkWrite = async (write: Write): Promise<void> => {
     const { ref, expected, lastUpdated, rows } = write;
     const permission = permissionOf(write, grant);
     const node = grant.visible(ref.type, permission);
     if (node.op === 'all') return;
+    // What a link leads to could change before the commit: what was judged here would not be what is stored.
+    if (followsLinks(node)) {
+      throw new FhirError(
+        'forbidden',
+        `You may not ${permission} ${ref.type}: what you may see of it depends on other resources.`,
+      );
+    }
     const replaced = expected === 0 ? undefined : await store.read(ref, expected);
     if (replaced !== undefined && !(await seesContent(replaced, permission)))
       throw new FhirError('not-found', `There is no ${refKey(ref)}.`);
@@ -57,6 +88,18 @@ export function guarded(store: ServedStore, grant: Grant, rowsOf: RowsOf): Guard
         `You may not make a ${ref.type} like this one: it would be outside of what you may see.`,
       );
     }
+  };
+  /** Labels close what they are on: they come off by whoever may do that, also where the resource was deleted meanwhile. */
+  const checkLabels = async ({ ref, expected, rows, replaces, body }: Write): Promise<void> => {
+    if (body === undefined || expected === 0 || mayDo(grant, 'unlabel')) return;
+    let before = replaces;
+    if (before.length === 0) {
+      const last = await lastContent(await store.read(ref, expected));
+      before = last === undefined ? [] : rowsOf(last);
+    }
+    const left = new Set(labelsIn(rows));
+    if (labelsIn(before).some(label => !left.has(label)))
+      throw new FhirError('forbidden', `You may not take security labels off ${refKey(ref)}.`);
   };
   /** A reference to what is hidden must be refused like one to what does not exist. */
   const checkRequired = async (writes: readonly Write[]): Promise<void> => {
@@ -75,27 +118,32 @@ export function guarded(store: ServedStore, grant: Grant, rowsOf: RowsOf): Guard
     capabilities: store.capabilities,
     async read(ref, version) {
       const found = await store.read(ref, version);
-      if (found === undefined || grant.visible(ref.type).op === 'all') return found;
+      if (found === undefined) return undefined;
+      if (grant.visible(ref.type).op === 'all') return shown(found);
       const seen = version === undefined ? seesContent(found) : sees(found);
-      return (await seen) ? found : undefined;
+      return (await seen) ? shown(found) : undefined;
     },
     async readMany(refs) {
       const found = await store.readMany(refs.filter(ref => searchable(grant, ref.type).op !== 'none'));
       const seen = await Promise.all(found.map(version => seesContent(version)));
-      return found.filter((_, i) => seen[i]);
+      return found.filter((_, i) => seen[i]).map(shown);
     },
     ...(store.generation === undefined ? {} : { generation: () => store.generation!() }),
     ...(store.absent === undefined ? {} : { absent: () => store.absent!() }),
-    search: plan => store.search(narrowed(plan)),
-    count: plan => store.count(narrowed(plan)),
-    explain: plan => store.explain(narrowed(plan)),
+    search: async plan => shownPage(await store.search(narrowed(plan))),
+    count: async plan => store.count(narrowed(plan)),
+    explain: async plan => store.explain(narrowed(plan)),
     holds(plan) {
       const { where } = narrowed(plan);
       return self => matches(where, self, resolve);
     },
-    history: scope => visibleHistory(store, grant, scope, seesPast),
+    history: async scope => shownPage(await visibleHistory(store, grant, scope, seesPast)),
     async commit(writes, receipt) {
-      for (const write of writes) await checkWrite(write);
+      for (const write of writes) {
+        if (isByServer(write)) continue;
+        await checkWrite(write);
+        await checkLabels(write);
+      }
       await checkRequired(writes);
       return store.commit(
         writes.map(write =>
@@ -118,6 +166,11 @@ export function guarded(store: ServedStore, grant: Grant, rowsOf: RowsOf): Guard
     },
   };
 }
+
+const labelsIn = (rows: readonly Row[]): readonly string[] =>
+  rows.flatMap(row =>
+    row.kind === 'token' && row.param === '_security' ? [`${row.system}|${row.code}`] : [],
+  );
 
 /** What a write needs. A creation by PUT is permitted by either, judged by the narrower. */
 function permissionOf({ ref, expected, body }: Write, grant: Grant): Permission {

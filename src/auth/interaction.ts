@@ -198,7 +198,7 @@ async function askedBy(
   const offered = granted(scopesIn(params['scope'] as string | undefined), client.scopes).filter(
     scope => !scope.startsWith('system/'),
   );
-  const grant = compile({
+  const grant = await compile({
     sub: account.id,
     clientId: 'sign-in',
     user: userOf(account),

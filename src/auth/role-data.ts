@@ -1,7 +1,7 @@
 // The roles Tsela comes with, as data. An administrator changes them at run time (`tsela role set`); what is kept in the
 // documents port wins over what is written here. docs/roles.md says each in prose.
 // Surprising why: a role that does not see all of a type (masks) may not change it, since it would write back holes.
-import type { Role } from './roles.js';
+import type { Role } from './role.js';
 
 /** What care is given and recorded with. */
 const clinical = [
@@ -40,12 +40,14 @@ export const shippedRoles: Readonly<Record<string, Role>> = {
   administrator: {
     says: 'Runs the server: everything that consent does not close, roles, the audit trail.',
     reach: 'all',
+    purpose: 'HOPERAT',
     permissions: [{ types: ['*'], may: 'cruds' }],
     abilities: ['disclosures', 'explain', 'expunge', 'roles', 'unlabel'],
   },
   doctor: {
     says: 'Reads and writes the whole record, prescribes.',
     reach: 'all',
+    purpose: 'TREAT',
     permissions: [
       { types: ['*'], except: ['AuditEvent'], may: 'rs' },
       { types: [...clinical, ...prescribing, ...administrative], may: 'cruds' },
@@ -55,6 +57,7 @@ export const shippedRoles: Readonly<Record<string, Role>> = {
   nurse: {
     says: 'Reads the whole record, writes it except prescriptions.',
     reach: 'all',
+    purpose: 'TREAT',
     permissions: [
       { types: ['*'], except: ['AuditEvent'], may: 'rs' },
       { types: [...clinical, ...administrative], may: 'crus' },
@@ -64,6 +67,7 @@ export const shippedRoles: Readonly<Record<string, Role>> = {
   pharmacist: {
     says: 'Sees what prescriptions depend on, dispenses.',
     reach: 'all',
+    purpose: 'TREAT',
     permissions: [
       { types: ['Patient', 'AllergyIntolerance', 'Condition', 'DetectedIssue', 'Encounter', 'Flag', 'Immunization', 'MedicationRequest', ...directory, ...definitions], may: 'rs' }, // prettier-ignore
       { types: ['Observation'], may: 'rs', where: 'category=laboratory,vital-signs' },
@@ -74,6 +78,7 @@ export const shippedRoles: Readonly<Record<string, Role>> = {
   laboratory: {
     says: 'Sees what was ordered and of whom, without how to reach them; writes specimens and results.',
     reach: 'all',
+    purpose: 'TREAT',
     permissions: [
       { types: ['Patient', 'Encounter', 'ServiceRequest', ...directory, ...definitions], may: 'rs' },
       { types: ['Observation'], may: 'crus', where: 'category=laboratory' },
@@ -85,6 +90,7 @@ export const shippedRoles: Readonly<Record<string, Role>> = {
   reception: {
     says: 'Registers patients and books; sees that somebody comes, not why.',
     reach: 'all',
+    purpose: 'HOPERAT',
     permissions: [
       { types: administrative.filter(type => type !== 'Consent'), may: 'crus' },
       { types: ['Encounter', ...directory, ...definitions], may: 'rs' },
@@ -94,6 +100,7 @@ export const shippedRoles: Readonly<Record<string, Role>> = {
   patient: {
     says: 'Sees the own record; adds to it; decides who else sees it.',
     reach: 'own',
+    purpose: 'PATRQT',
     permissions: [
       { types: ['*'], except: ['AuditEvent'], may: 'rs' },
       { types: ownWords, may: 'cu' },
@@ -103,6 +110,7 @@ export const shippedRoles: Readonly<Record<string, Role>> = {
   proxy: {
     says: 'Sees and does what the patients could for whom they stand, as long as they may stand for them.',
     reach: 'own',
+    purpose: 'FAMRQT',
     permissions: [
       { types: ['*'], except: ['AuditEvent'], may: 'rs' },
       { types: ownWords, may: 'cu' },

@@ -10,37 +10,8 @@ import { and, all, none, type Node } from '../search/plan.js';
 import type { ParseSettings } from '../search/types/search-type.js';
 import type { Documents } from '../storage/documents.js';
 import type { Permission } from './grant.js';
+import { abilities, type Ability, type Role, type RolePermission } from './role.js';
 import { shippedRoles } from './role-data.js';
-
-/** What is not an interaction on a type. */
-export const abilities = ['break-glass', 'disclosures', 'explain', 'expunge', 'roles', 'unlabel'] as const;
-export type Ability = (typeof abilities)[number];
-
-export interface RolePermission {
-  /** Resource types; `*`: all. */
-  readonly types: readonly string[];
-  readonly except?: readonly string[];
-  /** Of `cruds`, in that order. */
-  readonly may: string;
-  /**
-   * Only what this search finds: `category=laboratory`. `{user}` is the person. It follows no references, since writes
-   * are judged by it within the commit.
-   */
-  readonly where?: string;
-}
-
-export interface Role {
-  /** One sentence for people. */
-  readonly says: string;
-  /** `own`: only the record of the patients the account is for, and what such records refer to. */
-  readonly reach: 'all' | 'own';
-  readonly permissions: readonly RolePermission[];
-  /** By type, elements (`telecom`, `contact.telecom`, `value[x]`) that never leave the server for this role. */
-  readonly masks?: Readonly<Record<string, readonly string[]>>;
-  readonly abilities?: readonly Ability[];
-  /** `exempt`: patients' consent does not bind it. */
-  readonly consent?: 'exempt';
-}
 
 export type Roles = ReadonlyMap<string, Role>;
 
@@ -145,11 +116,13 @@ export function readRole(given: unknown): Role {
     return unknown === undefined ? types : wrong(`"${unknown}" in ${what} is no resource type.`);
   };
   if (!isRecord(given)) return wrong('it is a JSON object.');
-  only(given, ['says', 'reach', 'permissions', 'masks', 'abilities', 'consent'], 'a role');
-  const { says, reach, permissions, masks = {}, abilities: able = [], consent } = given;
+  only(given, ['says', 'reach', 'permissions', 'masks', 'abilities', 'purpose', 'consent'], 'a role');
+  const { says, reach, permissions, masks = {}, abilities: able = [], purpose, consent } = given;
   if (!isText(says)) return wrong('says is a sentence.');
   if (reach !== 'all' && reach !== 'own') return wrong('reach is "all" or "own".');
   if (consent !== undefined && consent !== 'exempt') return wrong('consent is "exempt", or absent.');
+  if (purpose !== undefined && !(isText(purpose) && /^[A-Z]{2,12}$/.test(purpose)))
+    return wrong('purpose is a code of v3-ActReason, such as "TREAT".');
   if (!Array.isArray(permissions)) return wrong('permissions is a list.');
   const read = (permissions as readonly unknown[]).map((one): RolePermission => {
     if (!isRecord(one)) return wrong('a permission is an object.');
@@ -157,7 +130,8 @@ export function readRole(given: unknown): Role {
     const { may, where } = one;
     if (typeof may !== 'string' || !/^(?=.)c?r?u?d?s?$/.test(may))
       return wrong('may has letters of "cruds", in that order.');
-    if (where !== undefined && !isText(where)) return wrong('where is a search, such as "category=laboratory".');
+    if (where !== undefined && !isText(where))
+      return wrong('where is a search, such as "category=laboratory".');
     const permission = {
       types: typed(one['types'], 'types', true),
       ...(one['except'] === undefined ? {} : { except: typed(one['except'], 'except', false) }),
@@ -176,6 +150,7 @@ export function readRole(given: unknown): Role {
     permissions: read,
     ...(Object.keys(masks).length === 0 ? {} : { masks: readMasks(masks, texts, wrong) }),
     ...(texts(able, 'abilities').length === 0 ? {} : { abilities: able as Ability[] }),
+    ...(purpose === undefined ? {} : { purpose }),
     ...(consent === undefined ? {} : { consent }),
   };
   for (const type of Object.keys(role.masks ?? {})) {
@@ -189,7 +164,8 @@ type Wrong = (why: string) => never;
 
 function checkWhere(types: readonly string[], where: string, wrong: Wrong): void {
   for (const [name, value] of queryOf(where.replaceAll('{user}', 'Practitioner/1'))) {
-    if (/\.|^_has:|^_filter|^_list|^_text|^_content/.test(name)) wrong(`where "${name}" follows references or words.`);
+    if (/\.|^_has:|^_filter|^_list|^_text|^_content/.test(name))
+      wrong(`where "${name}" follows references or words.`);
     for (const type of types.includes('*') ? ['Basic'] : types) {
       try {
         if (criterion([type], name, value, { bases: [], zone: 'UTC', now: 0 }) === undefined)

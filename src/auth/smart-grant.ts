@@ -8,10 +8,29 @@ import { and, all, none, or, type Node } from '../search/plan.js';
 import { equal, leaf, type ParseSettings } from '../search/types/search-type.js';
 import type { Grant, Permission } from './grant.js';
 import type { Identity } from './identity.js';
+import type { Masks } from './masks.js';
+import type { Ability, Role } from './role.js';
+import { conditionsOf, shipped, type Roles } from './roles.js';
 import { parseResourceScope, type ResourceScope } from './scopes.js';
 
+/** What binds an identity besides its scopes. */
+export interface Policy {
+  readonly roles: Roles;
+  /** Why this identity asks, where that is not what its role says. */
+  readonly purpose?: string | undefined;
+  /** What patients let this identity see, as a condition on resources of the type. */
+  readonly consent: (type: string, permission: Permission) => Node;
+  /** Another number whenever `consent` has come to answer something else. */
+  readonly generation: () => number;
+  /** Names everything else that `consent` depends on. */
+  readonly name: string;
+}
+
+/** The shipped roles, and no patient's consent. */
+export const rolesAlone: Policy = { roles: shipped, consent: () => all, generation: () => 0, name: '' };
+
 /** Part of every grant's id: raise it when the same scopes come to mean something else. */
-const policyVersion = 1;
+const policyVersion = 2;
 
 const letters: Readonly<Record<Permission, string>> = {
   create: 'c',
@@ -41,39 +60,124 @@ const besidePatients = new Set([
 ]);
 
 /** `settings`: how the values of scopes with search arguments are read. */
-export function smartGrant(identity: Identity, settings: ParseSettings): Grant {
+export function smartGrant(identity: Identity, settings: ParseSettings, policy: Policy): Grant {
   const scopes = identity.scopes.flatMap(text => parseResourceScope(text) ?? []);
+  const names = identity.user === undefined ? ['system'] : [...new Set(identity.user.roles)].sort();
+  const roles = names.flatMap(name => policy.roles.get(name) ?? []);
+  const isScoped = (type: string, permission: Permission): boolean =>
+    scopes.some(scope => covers(scope, type, permission) && reachOf(scope, type, permission, identity).op !== 'none'); // prettier-ignore
+  const purpose = policy.purpose ?? roles.find(role => role.purpose !== undefined)?.purpose;
+  const masks = masksOf(roles, identity, settings);
   const known = new Map<string, Node>();
+  let generation = policy.generation();
   const visible = (type: string, permission: Permission = 'read'): Node => {
+    if (generation !== policy.generation()) {
+      generation = policy.generation();
+      known.clear();
+    }
     const key = `${permission} ${type}`;
     let node = known.get(key);
     if (node === undefined) {
-      node = or(
+      // Who sees a type with holes would write them back.
+      const hasHoles = (permission === 'update' || permission === 'delete') && masks.has(type);
+      const allowed = hasHoles
+        ? none
+        : or(...roles.map(role => ofRole(role, type, permission, identity, settings)));
+      const asked = or(
         ...scopes
           .filter(scope => covers(scope, type, permission))
           .map(scope => clause(scope, type, permission, identity, settings)),
       );
+      node = and(asked, allowed);
+      if (node.op !== 'none' && !roles.some(role => role.consent === 'exempt'))
+        node = and(node, policy.consent(type, permission));
       known.set(key, node);
     }
     return node;
   };
   return {
-    id: idOf(identity),
+    id: idOf(identity, roles, policy.name),
     principal: identity.user === undefined ? `client:${identity.clientId}` : `user:${identity.user.account}`,
     agent: {
       client: identity.clientId,
       ...(identity.user === undefined ? {} : { user: identity.user.fhirUser }),
+      ...(purpose === undefined ? {} : { purpose }),
     },
     ...(identity.user?.facility === undefined ? {} : { facility: identity.user.facility }),
     visible,
     permits: (permission, type) => visible(type, permission).op !== 'none',
+    masks,
+    may: ability =>
+      roles.some(role => role.abilities?.includes(ability)) && isScoped(...abilityScopes[ability]),
   };
 }
 
+/** What a token has to cover for what is no interaction on a type. */
+const abilityScopes: Readonly<Record<Ability, readonly [type: string, permission: Permission]>> = {
+  'break-glass': ['Patient', 'read'],
+  disclosures: ['AuditEvent', 'search'],
+  explain: ['SearchParameter', 'search'],
+  expunge: ['AuditEvent', 'search'],
+  roles: ['AuditEvent', 'search'],
+  unlabel: ['AuditEvent', 'search'],
+};
+
+/** What a role lets somebody see and do of a type, whatever scopes there are. */
+function ofRole(
+  role: Role,
+  type: string,
+  permission: Permission,
+  identity: Identity,
+  settings: ParseSettings,
+): Node {
+  const { user } = identity;
+  const conditions = or(...conditionsOf(role, type, permission, user?.fhirUser, settings));
+  if (conditions.op === 'none' || role.reach === 'all') return conditions;
+  return and(conditions, ofPatients(user?.patients ?? [], type, permission));
+}
+
+/**
+ * An element is masked if any role masks it by which the type is seen, unless another shows all of the type with it:
+ * what only a condition shows cannot be told apart from what another role shows with holes.
+ */
+function masksOf(roles: readonly Role[], identity: Identity, settings: ParseSettings): Masks {
+  const masks = new Map<string, readonly string[]>();
+  const nodeOf = (role: Role, type: string): Node =>
+    or(ofRole(role, type, 'read', identity, settings), ofRole(role, type, 'search', identity, settings));
+  for (const role of roles) {
+    for (const [type, elements] of Object.entries(role.masks ?? {})) {
+      const isShown = (element: string): boolean =>
+        roles.some(
+          other => other.masks?.[type]?.includes(element) !== true && nodeOf(other, type).op === 'all',
+        );
+      const kept = elements.filter(element => !isShown(element));
+      if (kept.length > 0 && nodeOf(role, type).op !== 'none')
+        masks.set(type, [...new Set([...(masks.get(type) ?? []), ...kept])]);
+    }
+  }
+  return masks;
+}
+
 /** The same for the same person, client, scopes and context; another for every other. */
-const idOf = ({ sub, clientId, user, scopes, patient, encounter }: Identity): string =>
+const idOf = (
+  { sub, clientId, user, scopes, patient, encounter }: Identity,
+  roles: readonly Role[],
+  policy: string,
+): string =>
   createHash('sha256')
-    .update(JSON.stringify([policyVersion, sub, clientId, user, [...scopes].sort(), patient, encounter]))
+    .update(
+      JSON.stringify([
+        policyVersion,
+        sub,
+        clientId,
+        user,
+        [...scopes].sort(),
+        patient,
+        encounter,
+        roles,
+        policy,
+      ]),
+    ) // prettier-ignore
     .digest('base64url');
 
 const covers = (scope: ResourceScope, type: string, permission: Permission): boolean =>

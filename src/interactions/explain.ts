@@ -2,7 +2,7 @@
 import type { Resource } from '../fhir/resource.js';
 import type { JsonObject } from '../fhir/json.js';
 import { FhirError } from '../errors.js';
-import { isUnrestricted } from '../auth/grant.js';
+import { mayDo } from '../auth/grant.js';
 import { describePlan } from '../search/describe-plan.js';
 import type { SearchPlan } from '../search/plan.js';
 import type { ExplainedStep } from '../storage/store.js';
@@ -10,9 +10,9 @@ import { sendResource } from './answer.js';
 import type { Context } from './context.js';
 import type { FhirResponse } from './exchange.js';
 
-/** @throws FhirError `forbidden` for grants that do not see everything: a plan tells of what is hidden */
+/** @throws FhirError `forbidden` for grants without the ability: a plan tells of what is hidden */
 export async function explain({ grant, store, request }: Context, plan: SearchPlan): Promise<FhirResponse> {
-  if (!isUnrestricted(grant)) throw new FhirError('forbidden', '_explain is for administrators.');
+  if (!mayDo(grant, 'explain')) throw new FhirError('forbidden', '_explain is for administrators.');
   const { found, milliseconds, steps } = await store.explain(plan);
   const explained: Resource = {
     resourceType: 'Parameters',

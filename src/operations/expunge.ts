@@ -1,6 +1,7 @@
 // $expunge: removes versions for good, by configuration. What is gone cannot be brought back, except from a backup.
 // Not of the specification; the parameters are those HAPI made customary: expungeDeletedResources, expungePreviousVersions,
 // expungeEverything.
+import { mayDo } from '../auth/grant.js';
 import { FhirError } from '../errors.js';
 import { isObject } from '../fhir/json.js';
 import { refKey } from '../fhir/resource.js';
@@ -15,6 +16,7 @@ const names = ['expungeDeletedResources', 'expungePreviousVersions', 'expungeEve
 export const expunge: Handler = async context => {
   const { request, settings, store, type, id } = context;
   if (!settings.expunge) throw new FhirError('forbidden', '$expunge is switched off on this server.');
+  if (!mayDo(context.grant, 'expunge')) throw new FhirError('forbidden', 'You may not expunge.');
   const ref = { type, id };
   const parameters = resourceOf(request.body, 'Parameters');
   const asked = new Set<string>();

@@ -45,7 +45,7 @@ export function matches(node: Node, self: Indexed, resolve: Resolve): Answer {
 function decide(nodes: readonly Node[], deciding: boolean, judge: (node: Node) => Answer): Answer {
   const later: Node[] = [];
   for (const node of nodes) {
-    if (asks(node)) later.push(node);
+    if (followsLinks(node)) later.push(node);
     else if (judge(node) === deciding) return deciding;
   }
   return later.length === 0 ? !deciding : inTurn(later, deciding, judge);
@@ -61,16 +61,16 @@ async function inTurn(
 }
 
 /** Whether the node leads to other resources. */
-function asks(node: Node): boolean {
+export function followsLinks(node: Node): boolean {
   switch (node.op) {
     case 'link':
     case 'backlink':
       return true;
     case 'and':
     case 'or':
-      return node.nodes.some(asks);
+      return node.nodes.some(followsLinks);
     case 'not':
-      return asks(node.node);
+      return followsLinks(node.node);
     default:
       return false;
   }

@@ -1,7 +1,7 @@
 // What a token sees and does with its scopes, on every store: the compartment, search arguments, unions, and nothing else.
 import { expect, it } from 'vitest';
 import type { Identity } from '../../src/auth/identity.js';
-import { smartGrant } from '../../src/auth/smart-grant.js';
+import { rolesAlone, smartGrant } from '../../src/auth/smart-grant.js';
 import { base, onEveryStore, type Answer, type Send, type Tsela } from '../system.js';
 
 const doctor = { account: 'a1', fhirUser: 'Practitioner/doctor', roles: ['doctor'] };
@@ -15,7 +15,7 @@ const identity = (scopes: string, more: Partial<Identity> = {}): Identity => ({
   ...more,
 });
 const settings = { bases: [base], zone: 'UTC', now: Date.now() };
-const grantOf = (...of: Parameters<typeof identity>) => smartGrant(identity(...of), settings);
+const grantOf = (...of: Parameters<typeof identity>) => smartGrant(identity(...of), settings, rolesAlone);
 
 const category = (code: string) => [
   { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/observation-category', code }] },
@@ -85,7 +85,7 @@ onEveryStore('a token', {}, (tsela: () => Tsela) => {
   it('sees nothing by patient scopes without a patient', async () => {
     await as('patient/*.rs');
     const { patient, ...rest } = identity('patient/*.rs');
-    const send = tsela().as(smartGrant(rest, settings));
+    const send = tsela().as(smartGrant(rest, settings, rolesAlone));
     expect(patient).toBe('mine');
     expect((await send('GET', 'Observation')).status).toBe(403);
   });
@@ -140,7 +140,7 @@ onEveryStore('a token', {}, (tsela: () => Tsela) => {
     await as('system/*.rs');
     const { user, patient, ...rest } = identity('system/Observation.rs user/Patient.rs patient/Patient.rs');
     expect([user, patient]).toBeDefined();
-    const send = tsela().as(smartGrant(rest, settings));
+    const send = tsela().as(smartGrant(rest, settings, rolesAlone));
     expect(ids(await send('GET', 'Observation'))).toContain('foreign');
     expect((await send('GET', 'Patient')).status).toBe(403);
     expect((await (await as('system/*.cruds'))('GET', 'Patient')).status).toBe(403);
