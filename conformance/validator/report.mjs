@@ -57,7 +57,7 @@ export function writeReport(results) {
     `| agreement on "has errors" | ${found.agreement} |`,
     `| we see errors, Java does not | ${found.strict} |`,
     `| Java sees errors, we do not | ${found.lenient} |`,
-    `| places of Java's errors, each case alike | ${found.cases} |`,
+    `| places of Java's errors where both could read the case, each case alike | ${found.cases} |`,
     `| places of Java's errors, each error alike | ${found.errors} |`,
     '',
     '| module | agree | of |',

@@ -39,6 +39,7 @@ export function validatorFor(one) {
     validate(resource, {
       unknownExtensions: severityOfUnknown,
       wrongDisplays: 'error',
+      asErrors: new Set(['narrative-anchor', 'type-profile-unknown']),
       markupInStrings: one['security-checks'] !== true,
       referencesMustResolve: one.validateReference !== undefined,
       exampleUrls: one.examples !== false,

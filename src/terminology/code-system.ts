@@ -51,12 +51,14 @@ export const headOf = ({
   caseSensitive,
   valueSet,
   property,
+  supplements,
 }: CodeSystemDefinition): CodeSystemHead => ({
   url,
   version,
   name,
   title,
-  content,
+  // What says that it supplements another is no system of its own, whatever its content says.
+  content: supplements === undefined ? content : 'supplement',
   caseSensitive,
   valueSet,
   property,

@@ -5,7 +5,7 @@ import { checkBinding } from './bindings.js';
 import type { ElementNode, TypeReference } from './element-tree.js';
 import { checkFacets } from './facets.js';
 import { itemsOf, within, type Item } from './items.js';
-import { checkTarget } from './references.js';
+import { checkTarget, frameWithin } from './references.js';
 import type { Profile } from './profiles.js';
 import type { CheckInvariants } from './invariants.js';
 import type { Frame, Run } from './run.js';
@@ -48,27 +48,14 @@ export function checkInvariants(item: Item, node: ElementNode, frame: Frame, run
 const structural: ReadonlySet<string> = new Set(['BackboneElement', 'Element']);
 
 /** The frame within an item: its own where it is a resource. */
-export function frameOf(item: Item, frame: Frame, parentPath: string): Frame {
-  if (
-    !isObject(item.value) ||
-    typeof item.value['resourceType'] !== 'string' ||
-    item.value === frame.resource
-  )
-    return frame;
-  const isContained = item.path.startsWith(`${frame.path}.contained[`);
-  void parentPath;
-  return {
-    resource: item.value,
-    root: isContained ? frame.root : item.value,
-    path: item.path,
-    parent: frame,
-    fullUrl: undefined,
-  };
+function frameOf({ value, path }: Item, frame: Frame): Frame {
+  const isResource = isObject(value) && typeof value['resourceType'] === 'string' && value !== frame.resource;
+  return isResource ? frameWithin(value, path, frame) : frame;
 }
 
 /** Judges an item by a whole profile. */
 export function walkProfile(item: Item, profile: Profile, frame: Frame, run: Run): void {
-  judge(item, profile.root, frameOf(item, frame, ''), run);
+  judge(item, profile.root, frameOf(item, frame), run);
 }
 
 /** What the element itself asks of one item, then what is within. */
@@ -87,7 +74,7 @@ function judge(item: Item, node: ElementNode, frame: Frame, run: Run): void {
       checkTarget(item, type, node, frame, run);
   }
   const object = within(item);
-  if (object && node.children) walkChildren(object, node.children, item.path, frameOf(item, frame, ''), run);
+  if (object && node.children) walkChildren(object, node.children, item.path, frameOf(item, frame), run);
 }
 
 function walkChildren(
@@ -166,7 +153,7 @@ function checkTypeProfiles(item: Item, type: TypeReference, node: ElementNode, f
         code: 'not-found',
         expression: item.path,
         text: `The profile ${url} is not known here, so this was not judged by it.`,
-        rule: 'profile-unknown',
+        rule: 'type-profile-unknown',
         profile: node.profile,
       });
     return profile ?? [];

@@ -34,6 +34,26 @@ function entriesOf(bundle: JsonObject): ReadonlyMap<string, number> {
   return index;
 }
 
+/** The fullUrl of the entry at `Bundle.entry[n].resource`. */
+function fullUrlOf(bundle: JsonObject, path: string): string | undefined {
+  const index = /\.entry\[(\d+)\]\.resource$/.exec(path)?.[1];
+  const entries = bundle['entry'];
+  const entry = index !== undefined && Array.isArray(entries) ? entries[Number(index)] : undefined;
+  return isObject(entry) ? text(entry['fullUrl']) : undefined;
+}
+
+/** The frame of a resource that stands at the path within another. */
+export function frameWithin(resource: JsonObject, path: string, frame: Frame): Frame {
+  const isContained = path.startsWith(`${frame.path}.contained[`);
+  return {
+    resource,
+    root: isContained ? frame.root : resource,
+    path,
+    parent: frame,
+    fullUrl: isContained ? undefined : fullUrlOf(frame.resource, path),
+  };
+}
+
 const restful = /^(https?:\/\/.+\/)[A-Z]\w+\/[A-Za-z0-9\-.]{1,64}$/;
 
 /** Within the resource and the bundle it is in; undefined where it leads elsewhere. */

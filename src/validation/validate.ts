@@ -31,6 +31,8 @@ export interface ValidatorParts {
 export interface ValidateOptions extends Partial<WalkOptions> {
   /** The resource has passed the gate already. */
   readonly isGated?: boolean;
+  /** Rules whose findings are errors, whatever they are otherwise. */
+  readonly asErrors?: ReadonlySet<string>;
   /** Canonicals to judge by, beside those the resource declares. */
   readonly profiles?: readonly string[];
   /** What a reference out of the resource leads to, where that is known. */
@@ -45,7 +47,9 @@ export function createValidator(parts: ValidatorParts): Validate {
   return (resource, options = {}) => {
     const found = new Map<string, Finding>();
     let unlisted = 0;
-    const report: Report = finding => {
+    const report: Report = told => {
+      const isRaised = told.rule !== undefined && options.asErrors?.has(told.rule) === true;
+      const finding: Finding = isRaised ? { ...told, severity: 'error' } : told;
       const key = `${finding.expression} ${finding.rule ?? ''} ${finding.severity} ${finding.text}`;
       if (found.has(key)) return;
       if (found.size < most) found.set(key, finding);

@@ -126,6 +126,7 @@ const strict: ValidateOptions = {
   unknownExtensions: () => 'error',
   unknownProfiles: 'error',
   wrongDisplays: 'error',
+  asErrors: new Set(['narrative-anchor', 'type-profile-unknown']),
 };
 
 const issueTypes: ReadonlySet<string> = new Set([

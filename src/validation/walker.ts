@@ -3,14 +3,14 @@
 // Shape, cardinality, primitives and required codes are the gate's; the walker goes where JSON Schema cannot, and leaves
 // alone what is not of the shape it should be.
 import { resourceTypes } from '../fhir/definitions.js';
-import { isObject, type Json, type JsonObject } from '../fhir/json.js';
+import { type Json, type JsonObject } from '../fhir/json.js';
 import { checkBinding } from './bindings.js';
 import { checkCoding, checkQuantity } from './coded.js';
 import type { ElementNode } from './element-tree.js';
 import { checkExtension, extensionsIn, type Holder } from './extensions.js';
 import { eachItem, within, type Item } from './items.js';
 import { checkInvariants, walkProfile } from './profile-walk.js';
-import { checkReference } from './references.js';
+import { checkReference, frameWithin } from './references.js';
 import type { Frame, Run } from './run.js';
 import { childrenOf, kindsOf, typeTree } from './types.js';
 
@@ -234,26 +234,7 @@ function checkByType(item: Item, object: JsonObject, node: ElementNode, frame: F
 }
 
 function walkWithin(resource: JsonObject, path: string, frame: Frame, run: Run): void {
-  const isContained = path.startsWith(`${frame.path}.contained[`);
-  walkResource(
-    resource,
-    {
-      resource,
-      root: isContained ? frame.root : resource,
-      path,
-      parent: frame,
-      fullUrl: isContained ? undefined : fullUrlOf(frame.resource, path),
-    },
-    run,
-  );
-}
-
-/** The fullUrl of the entry at `Bundle.entry[n].resource`. */
-export function fullUrlOf(bundle: JsonObject, path: string): string | undefined {
-  const index = /\.entry\[(\d+)\]\.resource$/.exec(path)?.[1];
-  const entries = bundle['entry'];
-  const entry = index !== undefined && Array.isArray(entries) ? entries[Number(index)] : undefined;
-  return isObject(entry) ? textOf(entry['fullUrl']) : undefined;
+  walkResource(resource, frameWithin(resource, path, frame), run);
 }
 
 function walkExtensions(
