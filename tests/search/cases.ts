@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { queries } from '../../src/clinic/queries.js';
 import { indexRows } from '../../src/search/index-rows.js';
+import type { CustomParameters } from '../../src/search/parameter.js';
 import { parseSearch, type SearchRequest } from '../../src/search/parse.js';
 import { refKey, type Resource } from '../../src/fhir/resource.js';
 import { writeJson } from '../../src/fhir/json.js';
@@ -28,6 +29,8 @@ export interface CaseFile {
   readonly zone: string;
   readonly given: readonly Resource[];
   readonly cases: readonly Case[];
+  /** Parameters beside those of the specification. */
+  readonly custom?: CustomParameters;
 }
 
 export const bases = ['https://tsela.example/fhir'];
@@ -50,7 +53,7 @@ export const caseFiles: readonly CaseFile[] = readdirSync(folder)
   });
 
 /** The case's query as the server parses it: `[base]/Type?…` or `[base]?_type=…`. */
-export function requestOf({ query, ignored }: Case, { zone }: CaseFile): SearchRequest {
+export function requestOf({ query, ignored }: Case, { zone, custom }: CaseFile): SearchRequest {
   const [path = '', search = ''] = query.split(/\?(.*)/s);
   return parseSearch({
     types: path === '' ? [] : [path],
@@ -64,6 +67,7 @@ export function requestOf({ query, ignored }: Case, { zone }: CaseFile): SearchR
       }),
     bases,
     zone,
+    custom,
     now,
     handling: ignored === undefined ? 'strict' : 'lenient',
     defaultCount: 100,
@@ -79,14 +83,14 @@ const storedAt = (resource: Resource, i: number): number => {
 };
 
 /** The first version of each of the file's resources, in order. */
-export const writesOf = ({ given, zone }: CaseFile): readonly Write[] =>
+export const writesOf = ({ given, zone, custom }: CaseFile): readonly Write[] =>
   given.map((resource, i) => ({
     ref: { type: resource.resourceType, id: resource['id'] as string },
     expected: 0,
     method: 'PUT',
     lastUpdated: storedAt(resource, i),
     body: Buffer.from(writeJson(resource)),
-    rows: indexRows(resource, { bases, zone }),
+    rows: indexRows(resource, { bases, zone, custom }),
     replaces: [],
   }));
 

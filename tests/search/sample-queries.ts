@@ -124,7 +124,10 @@ const nodesOf = (expression: string, resource: Resource): readonly { value: Json
   compileFhirPathNodes(selecting(expression))(resource);
 
 function sampleAt(expression: string, type: string, resource: Resource): Sample | undefined {
-  for (const node of nodesOf(expression, resource)) {
+  const found = nodesOf(expression, resource);
+  // What searches an extension searches its value.
+  const isExtension = found.some(node => node.type === 'Extension');
+  for (const node of isExtension ? nodesOf(`(${expression}).value`, resource) : found) {
     const sample = readers[type]?.[node.type]?.(node.value);
     if (sample !== undefined) return sample;
   }
@@ -196,7 +199,8 @@ function put(into: JsonObject, { moves }: TypedPath, value: Json): void {
   for (const [i, move] of moves.entries()) {
     if (move.move === 'where') meet(at, move.test);
     if (move.move !== 'get') continue;
-    if (i < last) at = (at[move.property] ??= {} as JsonObject) as JsonObject;
+    const inner = at[move.property];
+    if (i < last) at = isObject(inner) ? inner : (at[move.property] = {});
     else if (isObject(value)) at = at[move.property] = structuredClone(value) as JsonObject;
     else at[move.property] = value;
   }
@@ -212,6 +216,13 @@ function meet(element: JsonObject, test: TypedTest): void {
 const madeValue = (type: string, targets: readonly string[] = []): Json | undefined =>
   type === 'Reference' ? { reference: `${targets[0] ?? 'Basic'}/made` } : made[type];
 
+const extensionFor = ({ type, targets }: Parameter): Json =>
+  type === 'reference'
+    ? { valueReference: madeValue('Reference', targets)! }
+    : type === 'token'
+      ? { valueCodeableConcept: made['CodeableConcept']! }
+      : { valueString: made['string']! };
+
 /** Resources of the type that have nothing but the parameter's element, one for each place it may be at. */
 export function* madeFor(type: string, parameter: Parameter): Generator<Resource> {
   for (const [i, path] of parameter.paths.entries()) {
@@ -219,7 +230,8 @@ export function* madeFor(type: string, parameter: Parameter): Generator<Resource
       resourceType: type,
       id: `made-${parameter.code}-${i}`.replaceAll('_', ''),
     };
-    const value = madeValue(path.type, parameter.targets);
+    const value =
+      path.type === 'Extension' ? extensionFor(parameter) : madeValue(path.type, parameter.targets);
     if (value === undefined) continue;
     put(resource, path, value);
     yield resource as Resource;
