@@ -9,13 +9,15 @@ export const allOk: Issue = { severity: 'information', code: 'informational', te
 /** The issues as a resource; `All OK` where there are none. */
 export const operationOutcome = (issues: readonly Issue[]): Resource => ({
   resourceType: 'OperationOutcome',
-  issue: (issues.length === 0 ? [allOk] : issues).map(({ severity, code, text, expression, diagnostics }) => ({
-    severity,
-    code,
-    details: { text },
-    ...(diagnostics === undefined ? {} : { diagnostics }),
-    ...(expression === undefined ? {} : { expression: [expression] }),
-  })),
+  issue: (issues.length === 0 ? [allOk] : issues).map(
+    ({ severity, code, text, expression, diagnostics }) => ({
+      severity,
+      code,
+      details: { text },
+      ...(diagnostics === undefined ? {} : { diagnostics }),
+      ...(expression === undefined ? {} : { expression: [expression] }),
+    }),
+  ),
 });
 
 export interface Failure {

@@ -34,6 +34,8 @@ export interface InvariantPorts {
   readonly memberOf?: (value: Json, type: string, valueSet: string) => boolean | undefined;
   /** Whether the element conforms to the profile. */
   readonly conformsTo?: (value: Json, profile: string) => boolean | undefined;
+  /** What all constraints of one validation may still do, in items touched. */
+  readonly allowance?: { steps: number };
 }
 
 export type CheckInvariants = (focus: InvariantFocus, ports: InvariantPorts, report: Report) => void;

@@ -42,6 +42,8 @@ export interface ValidateOptions extends Partial<WalkOptions> {
 export type Validate = (resource: Resource, options?: ValidateOptions) => readonly Finding[];
 
 const most = 100;
+/** Items that the constraints of one validation touch: some ten times what a bundle of 5 MB needs, and a few seconds. */
+const mostSteps = 20_000_000;
 
 export function createValidator(parts: ValidatorParts): Validate {
   return (resource, options = {}) => {
@@ -116,10 +118,12 @@ function createRun(parts: ValidatorParts, options: ValidateOptions, report: Repo
     };
   };
   // Constraints on one resource come together, so the last ports are nearly always those wanted.
+  const allowance = { steps: mostSteps };
   let last: { readonly frame: Frame; readonly ports: InvariantPorts } | undefined;
   const portsOf = (frame: Frame, run: Run): InvariantPorts => {
     if (last?.frame === frame) return last.ports;
     const ports: InvariantPorts = {
+      allowance,
       resolve: reference => {
         const value = resolve(reference, frame)?.item.value;
         return isObject(value) ? value : undefined;

@@ -2,7 +2,7 @@
 import { FhirPathError } from './fhirpath-error.js';
 import type { Ast } from './ast.js';
 import { operand } from './arithmetic.js';
-import type { Context } from './context.js';
+import { spend, type Context } from './context.js';
 import { Node } from './node.js';
 import { nothing, systemOf, type Item, type Items, type SystemValue } from './values.js';
 
@@ -44,6 +44,7 @@ export const one = (value: SystemValue | undefined): Items => (value === undefin
 /** Runs `work` with each item as $this. */
 export function each(items: Items, context: Context, work: (focus: Items, item: Item) => unknown): void {
   const { self, index } = context;
+  spend(context, items.length);
   for (let i = 0; i < items.length; i++) {
     const focus = [items[i]!];
     context.self = focus;

@@ -129,7 +129,7 @@ function step(name: string, ofAst: Ast | undefined): Run {
       const { holder } = item;
       if (holder !== undefined) for (const member of members) collect(item, holder, member, found);
     }
-    context.budget -= found.length;
+    spend(context, found.length);
     return found.length === 0 ? nothing : found;
   };
 }

@@ -11,6 +11,8 @@ export interface FhirPathPorts {
   readonly resolve?: (reference: string, from: JsonObject) => JsonObject | undefined;
   readonly memberOf?: (value: Json, type: string, valueSet: string) => boolean | undefined;
   readonly conformsTo?: (value: Json, profile: string) => boolean | undefined;
+  /** What all evaluations that share it may still do, in items touched. */
+  readonly allowance?: { steps: number };
   /** More of %name: strings, numbers, booleans or resources. */
   readonly variables?: Readonly<Record<string, Json>>;
 }
@@ -48,8 +50,14 @@ export const newContext = (
   index: 0,
   total: [],
   variables: undefined,
-  budget: steps,
+  budget: Math.min(steps, ports.allowance?.steps ?? steps),
 });
+
+/** Takes what the evaluation did off the allowance it shares. */
+export function settle({ budget, ports }: Context): void {
+  const { allowance } = ports;
+  if (allowance !== undefined) allowance.steps -= Math.min(steps, allowance.steps) - Math.max(0, budget);
+}
 
 /** @throws FhirPathError once the evaluation has touched more than it may. */
 export function spend(context: Context, count: number): void {

@@ -3,7 +3,7 @@ import type { Json, JsonObject } from '../json.js';
 import type { Ast } from './ast.js';
 import type { Truth } from './closure.js';
 import { compileRun, compileTruth } from './compile.js';
-import { newContext, type FhirPathPorts } from './context.js';
+import { newContext, settle, type FhirPathPorts } from './context.js';
 import { FhirPathError } from './fhirpath-error.js';
 import { kindOf } from './kind.js';
 import { Node, rootNode } from './node.js';
@@ -61,12 +61,20 @@ export function compileExpression(text: string): Compiled {
     ast,
     run(place, ports = none) {
       const context = start(place, ports);
-      return run(context.self, context);
+      try {
+        return run(context.self, context);
+      } finally {
+        settle(context);
+      }
     },
     holds(place, ports = none) {
       const context = start(place, ports);
       truth ??= compileTruth(ast);
-      return truth(context.self, context);
+      try {
+        return truth(context.self, context);
+      } finally {
+        settle(context);
+      }
     },
   };
 }
