@@ -69,12 +69,27 @@ export function unknownSettings(env: Environment = process.env): readonly string
 
 const loopback = new Set(['127.0.0.1', '::1', 'localhost']);
 
+/** Whether nobody else is reached at the address. */
+export const isThisMachine = (address: string): boolean =>
+  loopback.has(new URL(address).hostname.replace(/^\[|\]$/g, ''));
+
 /**
  * What has to hold before the port is opened, beyond each setting's own value.
  * @throws ConfigError
  */
 export function checkServing(config: Config): void {
   const problems: string[] = [];
+  const isTls = config.tlsCert !== undefined;
+  if (isTls !== (config.tlsKey !== undefined)) {
+    problems.push(
+      `${isTls ? 'TSELA_TLS_KEY' : 'TSELA_TLS_CERT'}: TSELA_TLS_CERT and TSELA_TLS_KEY need each other, for example TSELA_TLS_CERT=/etc/tsela/tls.crt TSELA_TLS_KEY=/etc/tsela/tls.key`,
+    );
+  }
+  if (isTls && config.baseUrl?.startsWith('http:')) {
+    problems.push(
+      `TSELA_BASE_URL=${config.baseUrl}: with TSELA_TLS_CERT the server is reached by https only, for example TSELA_BASE_URL=https://fhir.example.org`,
+    );
+  }
   if (!config.open) {
     if (!loopback.has(config.host) && config.baseUrl === undefined) {
       problems.push(
@@ -96,10 +111,13 @@ export function checkServing(config: Config): void {
 const everywhere = new Set(['0.0.0.0', '::', '']);
 
 /** Scheme, host and port that links are made with; `port` where the listening one differs from the configured. */
-export function originOf(config: Pick<Config, 'baseUrl' | 'host' | 'port'>, port = config.port): string {
+export function originOf(
+  config: Pick<Config, 'baseUrl' | 'host' | 'port'> & Partial<Pick<Config, 'tlsCert'>>,
+  port = config.port,
+): string {
   if (config.baseUrl !== undefined) return config.baseUrl;
   const host = everywhere.has(config.host) ? '127.0.0.1' : config.host;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `http${config.tlsCert === undefined ? '' : 's'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 /** Whether a server with this configuration writes down every access. */

@@ -5,9 +5,10 @@ import { randomUUID } from 'node:crypto';
 import type { AuthorizationServer } from './auth/authorization-server.js';
 import type { AccessEvent } from './auth/events.js';
 import { OPEN } from './auth/grant.js';
-import { checkServing, isAudited, unknownSettings, type Config } from './config.js';
+import { checkServing, isAudited, isThisMachine, unknownSettings, type Config } from './config.js';
 import { FhirError } from './errors.js';
 import { createHttp, fhirPath } from './http/http.js';
+import { askedFrom } from './http/sender.js';
 import { openDistrict, type District } from './system/district.js';
 import { createSystem, type Notices, type System } from './system.js';
 
@@ -17,6 +18,8 @@ export interface Running {
   /** Scheme, host and port, for what is beside FHIR: `/health/ready`, `/metrics`. */
   readonly origin: string;
   readonly authorization: AuthorizationServer;
+  /** Reads the files of the TLS certificate again. */
+  readonly reload: () => void;
   /** Finishes accepted requests, then closes the stores. Calling it again waits for the same end. */
   close(): Promise<void>;
 }
@@ -33,6 +36,11 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
     log.warn(
       {},
       'OPEN MODE: no login, everyone who reaches this port sees and changes everything. Not for real patients.',
+    );
+  else if (config.baseUrl?.startsWith('http:') && !isThisMachine(config.baseUrl))
+    log.warn(
+      {},
+      'TSELA_BASE_URL is http: passwords, tokens and records cross the network readable by anybody',
     );
   const metrics = createMetrics();
   const notices: Notices = {
@@ -103,7 +111,13 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
     log.flush();
   };
   let closing: Promise<void> | undefined;
-  return { url: base, origin: listening.url, authorization, close: () => (closing ??= close()) };
+  return {
+    url: base,
+    origin: listening.url,
+    authorization,
+    reload: listening.reload,
+    close: () => (closing ??= close()),
+  };
 }
 
 const auditedAs: Readonly<Record<AccessEvent['kind'], readonly [event: string, status: number]>> = {
@@ -129,7 +143,12 @@ const told =
     const client = 'client' in more ? more.client : undefined;
     const principal =
       account !== undefined ? `user:${account}` : client === undefined ? 'nobody' : `client:${client}`;
-    const agent = { principal, ...(client === undefined ? {} : { client }) };
+    const address = askedFrom();
+    const agent = {
+      principal,
+      ...(client === undefined ? {} : { client }),
+      ...(address === undefined ? {} : { address }),
+    };
     audit?.record({ id: randomUUID(), event, status, agent, path: '' });
   };
 
@@ -150,5 +169,6 @@ export async function run(config: Config): Promise<Running> {
     );
   };
   process.once('SIGTERM', stop).once('SIGINT', stop);
+  if (config.tlsCert !== undefined) process.on('SIGHUP', running.reload);
   return running;
 }

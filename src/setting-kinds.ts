@@ -1,4 +1,5 @@
 // What the value of a setting may be, and how its text is read. src/settings.ts has the settings.
+import { isIP } from 'node:net';
 
 /** What a value may be; `parse` throws with a sentence that says what is accepted. */
 export interface Kind<T> {
@@ -34,6 +35,43 @@ export const bytes = units('a size in bytes, or with the unit KB, MB or GB', {
 });
 export const milliseconds = units('a time with the unit ms, s or m', { ms: 1, s: 1000, m: 60_000 });
 
+const ratePeriods: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000 };
+
+/** So many at once, and as many in each `per` milliseconds; undefined: without limit. */
+export const rate: Kind<{ readonly count: number; readonly per: number } | undefined> = {
+  accepts: '`off`, or a number per second, minute or hour such as `600/m`',
+  parse(text) {
+    if (text === 'off') return undefined;
+    const [, digits, period = ''] = /^([1-9]\d{0,8})\/([smh])$/.exec(text) ?? [];
+    if (digits === undefined) throw new Error('expected off, or a number with /s, /m or /h such as 600/m');
+    return { count: Number(digits), per: ratePeriods[period]! };
+  },
+};
+
+/** What stands for networks in a list of them. */
+const namedNetworks: Readonly<Record<string, readonly string[]>> = {
+  loopback: ['127.0.0.0/8', '::1'],
+  private: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
+};
+
+export const networks: Kind<readonly string[]> = {
+  accepts: 'addresses and networks (CIDR) separated by commas; `loopback` and `private` stand for theirs',
+  parse(text) {
+    return text.split(',').flatMap(part => {
+      const each = part.trim();
+      const named = namedNetworks[each];
+      if (named !== undefined) return named;
+      const [address = '', bits, ...more] = each.split('/');
+      const family = isIP(address);
+      const isNetwork =
+        bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 6 ? 128 : 32));
+      if (family === 0 || !isNetwork || more.length > 0)
+        throw new Error(`"${each}" is not an address or a network such as 10.0.0.0/8`);
+      return [each];
+    });
+  },
+};
+
 export const oneOf = <const T extends string>(...words: readonly T[]): Kind<T> => ({
   accepts: words.map(word => `\`${word}\``).join(', '),
   parse(text) {
@@ -68,6 +106,8 @@ export const profilesByType: Kind<ReadonlyMap<string, readonly string[]>> = {
     return found;
   },
 };
+
+export const file: Kind<string | undefined> = { accepts: 'the path of a file', parse: text => text };
 
 export const words: Kind<string> = { accepts: 'text', parse: text => text };
 

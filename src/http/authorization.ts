@@ -1,10 +1,14 @@
 // Mounts the authorization server at /auth, and what is said about it at .well-known. Whatever it writes, such as
 // redirects and the audience it accepts, is made from the address clients know, never from what a request claims.
 // https://www.rfc-editor.org/rfc/rfc8414#section-3, https://www.rfc-editor.org/rfc/rfc9700
-import type { Middleware } from 'koa';
+import type { Context, Middleware } from 'koa';
 import mount from 'koa-mount';
 import { authPath, type AuthorizationServer } from '../auth/authorization-server.js';
+import { html, sendPage } from '../auth/html.js';
 import { FhirError } from '../errors.js';
+import { checkHost } from './host.js';
+import type { CountRequest, Kind } from './rate-limit.js';
+import { asking, type Sender } from './sender.js';
 
 const described = new RegExp(`^/\\.well-known/(oauth-authorization-server|openid-configuration)${authPath}$`);
 
@@ -13,9 +17,19 @@ export interface AuthorizationOptions {
   readonly authorization: () => AuthorizationServer | undefined;
   /** Scheme, host and port that clients know the server by. */
   readonly origin: () => string;
+  readonly senderOf: (ctx: Context) => Sender;
+  readonly count: CountRequest;
 }
 
-export function mountAuthorization({ authorization, origin }: AuthorizationOptions): Middleware {
+/** Where apps and servers send secrets and tokens, as people do nowhere. */
+const ofApps = /^\/auth\/(?:token|introspect|revocation|request|reg)(?:\/|$)/;
+
+export function mountAuthorization({
+  authorization,
+  origin,
+  senderOf,
+  count,
+}: AuthorizationOptions): Middleware {
   let mounted: { app: unknown; middleware: Middleware } | undefined;
   return async (ctx, next) => {
     const [, document] = described.exec(ctx.path) ?? [];
@@ -29,9 +43,11 @@ export function mountAuthorization({ authorization, origin }: AuthorizationOptio
       throw new FhirError('unavailable', 'The server is starting.', { headers: { 'retry-after': '1' } });
     const known = new URL(origin());
     checkHost(ctx.req.headers.host, known);
-    // Koa believes these two (app.proxy); they are ours now.
+    // Koa believes these (app.proxy); they are ours now.
     ctx.req.headers['x-forwarded-proto'] = known.protocol.slice(0, -1);
     ctx.req.headers['x-forwarded-host'] = known.host;
+    const sender = senderOf(ctx);
+    ctx.req.headers['x-forwarded-for'] = sender.address;
     const app = server.app();
     if (mounted?.app !== app) {
       mounted = { app, middleware: mount(authPath, app) };
@@ -43,14 +59,31 @@ export function mountAuthorization({ authorization, origin }: AuthorizationOptio
       'referrer-policy': 'same-origin', // with no-referrer, browsers would send forms with the origin null
       'x-content-type-options': 'nosniff',
       'x-frame-options': 'DENY',
-      ...(known.protocol === 'https:' ? { 'strict-transport-security': 'max-age=31536000' } : {}),
+      'cross-origin-resource-policy': 'same-origin',
     });
-    await mounted.middleware(ctx, next);
+    if (counted(ctx, sender, count)) {
+      const { middleware } = mounted;
+      await asking(sender.address, async () => void (await middleware(ctx, next)));
+    }
   };
 }
 
-/** @throws FhirError `misdirected` where the request was meant for another host */
-export function checkHost(host: string | undefined, { host: known }: URL): void {
-  if (host?.toLowerCase() !== known)
-    throw new FhirError('misdirected', `This server is ${known}: it does not answer for another host.`);
+/** Whether it may go on; to who reads pages a refusal is one. */
+function counted(ctx: Context, sender: Sender, count: CountRequest): boolean {
+  const kind: Kind | undefined = ofApps.test(ctx.path)
+    ? 'token'
+    : ctx.method === 'POST'
+      ? 'login'
+      : undefined;
+  if (kind === undefined) return true;
+  try {
+    count(kind, sender);
+    return true;
+  } catch (error) {
+    if (kind === 'token' || !(error instanceof FhirError)) throw error;
+    ctx.set(error.headers);
+    const { status, message } = error;
+    sendPage(ctx, 'Not so fast', html`<p class="wrong">${message}</p>`, { status, prefix: authPath });
+    return false;
+  }
 }

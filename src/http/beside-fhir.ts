@@ -1,7 +1,7 @@
 // What the port answers beside FHIR: where to go, liveness, readiness, metrics. Everything else is 404.
 import { Router } from '@koa/router';
 import { randomUUID, timingSafeEqual } from 'node:crypto';
-import type { Middleware } from 'koa';
+import type { Context, Middleware } from 'koa';
 import type { Log } from '../audit/log.js';
 import type { Metrics } from '../audit/metrics.js';
 import type { Config } from '../config.js';
@@ -10,9 +10,11 @@ import { writeJson } from '../fhir/json.js';
 import { outcomeOf } from '../fhir/outcome.js';
 import { fhirJson } from '../interactions/answer.js';
 import { isReady } from './health.js';
-import { checkLocal } from './local-only.js';
+import type { CheckHost } from './host.js';
+import type { CountRequest } from './rate-limit.js';
 import { requestIdIn } from './receive.js';
 import { securityHeaders } from './send.js';
+import type { Sender } from './sender.js';
 
 interface BesideOptions {
   readonly config: Config;
@@ -21,6 +23,11 @@ interface BesideOptions {
   readonly ready: () => Promise<void>;
   /** What is asked first: the authorization server. */
   readonly mounted?: Middleware;
+  readonly checkHost: CheckHost;
+  readonly senderOf: (ctx: Context) => Sender;
+  readonly count: CountRequest;
+  /** Flat names and values that every answer has. */
+  readonly always: () => readonly string[];
   readonly fhirPath: string;
   readonly isStopping: () => boolean;
   /** Scheme, host and port; known once the server listens. */
@@ -33,6 +40,10 @@ export function besideFhir({
   ready,
   log,
   mounted,
+  checkHost,
+  senderOf,
+  count,
+  always,
   fhirPath,
   isStopping,
   origin,
@@ -79,10 +90,16 @@ export function besideFhir({
     const id = requestIdIn(ctx.headers['x-request-id']) ?? randomUUID();
     ctx.set('x-request-id', id);
     for (const [name, value] of securityHeaders) ctx.set(name, value);
+    const more = always();
+    for (let i = 0; i < more.length; i += 2) ctx.set(more[i]!, more[i + 1]!);
     if (isStopping()) ctx.set('connection', 'close');
     try {
-      // An orchestrator asks by the address of the container.
-      if (config.open && !ctx.path.startsWith('/health/')) checkLocal(ctx.headers);
+      // An orchestrator asks by the address of the container, as Prometheus does.
+      const isForOperators = ctx.path.startsWith('/health/') || (ctx.path === '/metrics' && !config.open);
+      if (!isForOperators) {
+        checkHost(ctx.headers);
+        count('address', senderOf(ctx));
+      }
       if (mounted === undefined) await routes(ctx, next);
       else await mounted(ctx, async () => void (await routes(ctx, next)));
       if (ctx.body === undefined && ctx.status === 404)

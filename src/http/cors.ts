@@ -13,7 +13,7 @@ export interface Cors {
 }
 
 const exposed =
-  'Content-Location, ETag, Last-Modified, Location, Retry-After, X-Progress, X-Request-Id, X-Security-Context';
+  'Content-Location, ETag, Last-Modified, Location, Retry-After, X-Progress, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, X-Security-Context';
 const allowedHeaders =
   'Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Idempotency-Key, Prefer, X-Request-Id, X-Security-Context';
 

@@ -23,14 +23,16 @@ import {
   jsonFormat,
   type Format,
 } from '../interactions/media.js';
-import { checkHost, mountAuthorization } from './authorization.js';
+import { mountAuthorization } from './authorization.js';
 import { besideFhir } from './beside-fhir.js';
 import { readBody } from './body.js';
 import { createCors } from './cors.js';
+import { hostCheck } from './host.js';
 import { listen } from './listen.js';
-import { checkLocal } from './local-only.js';
+import { requestLimits } from './rate-limit.js';
 import { receive, requestIdIn } from './receive.js';
 import { send } from './send.js';
+import { senderOf as senderBehind, type Sender } from './sender.js';
 import { inXml, withJsonBody } from './xml.js';
 
 export interface HttpOptions {
@@ -49,6 +51,10 @@ export interface HttpOptions {
 export interface Listening {
   /** Scheme, host and port; the FHIR base is `${url}/fhir`. */
   readonly url: string;
+  /** The TCP port it listens on. */
+  readonly port: number;
+  /** Reads the files of the TLS certificate again. */
+  readonly reload: () => void;
   /** Accepts nothing more, finishes what was accepted within the stop time-out, and resolves when all is answered. */
   close(): Promise<void>;
 }
@@ -80,17 +86,42 @@ export function createHttp(options: HttpOptions): Http {
     options.authorization === undefined
       ? `Accept, Accept-Encoding${config.corsOrigins.length > 0 ? ', Origin' : ''}`
       : 'Accept, Accept-Encoding, Authorization, Origin';
+  const checkHost = hostCheck(config);
+  const senderIn = senderBehind(config.trustedProxies);
+  const count = requestLimits(config);
   let origin = originOf(config);
+  // https://www.rfc-editor.org/rfc/rfc6797
+  const always = origin.startsWith('https:') ? ['strict-transport-security', 'max-age=31536000'] : [];
   let stopping = false;
   let running = 0;
   let whenIdle: (() => void) | undefined;
 
-  const answer = async (req: IncomingMessage, res: ServerResponse, id: string): Promise<FhirResponse> => {
+  let isProxyToldOf = false;
+  const senderOf = (req: IncomingMessage): Sender => {
+    const sender = senderIn(req);
+    if (!isProxyToldOf && sender.protocol === undefined && req.headers['x-forwarded-for'] !== undefined) {
+      isProxyToldOf = true;
+      if (config.trustedProxies.length === 0)
+        log.warn({}, 'X-Forwarded-For is ignored: TSELA_TRUSTED_PROXIES names no proxy, so that all behind one are limited together'); // prettier-ignore
+    }
+    if (sender.protocol !== undefined && sender.protocol !== 'https' && origin.startsWith('https:'))
+      throw new FhirError('forbidden', `This server is ${origin}: what comes by ${sender.protocol} is not answered.`); // prettier-ignore
+    return sender;
+  };
+
+  /** @param said flat names and values that the answer has in any case */
+  const answer = async (
+    req: IncomingMessage,
+    res: ServerResponse,
+    id: string,
+    said: string[],
+  ): Promise<FhirResponse> => {
     let format: Format | undefined;
     let pretty = false;
     try {
-      if (config.open) checkLocal(req.headers);
-      else if (config.baseUrl !== undefined) checkHost(req.headers.host, new URL(config.baseUrl));
+      checkHost(req.headers);
+      const sender = senderOf(req);
+      let limits = count('address', sender);
       const headers = req.headers as FhirRequest['headers'];
       const url = req.url!;
       const preflight = cors.preflight(req.method, headers, isPublic(url));
@@ -114,6 +145,8 @@ export function createHttp(options: HttpOptions): Http {
         isPublic(url) && headers['authorization'] === undefined
           ? NOBODY
           : await options.authenticate({ headers, base });
+      if (grant !== NOBODY) limits = count('client', sender, grant);
+      said.push(...limits);
       const body = withBody.has(method) ? await readBody(req, res, config.bodyLimit) : undefined;
       const request: FhirRequest = {
         method,
@@ -123,7 +156,7 @@ export function createHttp(options: HttpOptions): Http {
         base,
         id,
         ...(body === undefined ? undefined : { body }),
-        ...(req.socket.remoteAddress === undefined ? undefined : { address: req.socket.remoteAddress }),
+        address: sender.address,
       };
       checkBodyType(request);
       const parameters = formParameters(request);
@@ -184,8 +217,8 @@ export function createHttp(options: HttpOptions): Http {
     const id = requestIdIn(req.headers['x-request-id']) ?? randomUUID();
     running++;
     try {
-      const response = await answer(req, res, id);
-      const extra = ['x-request-id', id, 'vary', vary, ...corsHeaders(req)];
+      const extra = ['x-request-id', id, 'vary', vary, ...always, ...corsHeaders(req)];
+      const response = await answer(req, res, id, extra);
       if (stopping) extra.push('connection', 'close');
       let bytes: number;
       let { status } = response;
@@ -224,13 +257,17 @@ export function createHttp(options: HttpOptions): Http {
     ctx.respond = false; // what is sent is final when it comes from dispatch; send.ts writes it
     await serve(ctx.req, ctx.res);
   });
+  const shared = { senderOf: ({ req }: { req: IncomingMessage }) => senderOf(req), count };
   app.proxy = true; // for /auth alone, where mountAuthorization writes what Koa then believes
   app.use(
     besideFhir({
       ...options,
       ...(options.authorization === undefined
         ? {}
-        : { mounted: mountAuthorization({ authorization, origin: () => origin }) }),
+        : { mounted: mountAuthorization({ ...shared, authorization, origin: () => origin }) }),
+      ...shared,
+      checkHost,
+      always: () => always,
       fhirPath,
       isStopping: () => stopping,
       origin: () => origin,
@@ -245,6 +282,8 @@ export function createHttp(options: HttpOptions): Http {
       origin = originOf(config, server.port);
       return {
         url: origin,
+        port: server.port,
+        reload: server.reload,
         async close() {
           stopping = true;
           await server.close();

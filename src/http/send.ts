@@ -10,6 +10,7 @@ import type { FhirResponse } from '../interactions/exchange.js';
 export const securityHeaders: readonly (readonly [name: string, value: string])[] = [
   ['cache-control', 'no-store'],
   ['content-security-policy', "default-src 'none'; frame-ancestors 'none'; sandbox"],
+  ['cross-origin-resource-policy', 'same-origin'],
   ['referrer-policy', 'no-referrer'],
   ['x-content-type-options', 'nosniff'],
 ];

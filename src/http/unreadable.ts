@@ -6,7 +6,9 @@ import { errorTable, type ErrorCode } from '../errors.js';
 import { fhirJson } from '../interactions/answer.js';
 
 export function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex, log: Log): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  // Without a secure connection nothing can be said.
+  const isUnsaid = error.code === 'ECONNRESET' || error.code?.startsWith('ERR_SSL') === true;
+  if (isUnsaid || !socket.writable) {
     socket.destroy();
     return;
   }
@@ -28,6 +30,6 @@ export function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex, l
   };
   const body = JSON.stringify(outcome);
   socket.end(
-    `HTTP/1.1 ${status} ${reason}\r\nContent-Type: ${fhirJson}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${status} ${reason}\r\nContent-Type: ${fhirJson}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n${body}`,
   );
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
-import { silentLog } from '../../src/audit/log.js';
+import { silentLog, type Log } from '../../src/audit/log.js';
 import type { Account } from '../../src/auth/accounts.js';
 import type { NewClient } from '../../src/auth/clients.js';
 import { defaultConfig, type Config } from '../../src/config.js';
@@ -41,6 +41,7 @@ export const everyScope =
 export async function openSmartServer(
   store: 'SQLite' | 'MongoDB',
   { seeded = true, ...changes }: Partial<Config> & { seeded?: boolean } = {},
+  log: Log = silentLog,
 ): Promise<SmartServer> {
   const folder = changes.data ?? mkdtempSync(join(tmpdir(), 'tsela-smart-'));
   const port = await freePort();
@@ -54,8 +55,11 @@ export async function openSmartServer(
   };
   const failures: unknown[] = [];
   const running = await start(config, {
-    ...silentLog,
-    error: fields => void failures.push(fields['err']),
+    ...log,
+    error(fields, message) {
+      failures.push(fields['err']);
+      log.error(fields, message);
+    },
   });
   const { accounts, clients } = running.authorization;
   const add = (name: string, fhirUser: string, role: string, patients?: readonly string[]) =>

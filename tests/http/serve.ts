@@ -17,7 +17,6 @@ export interface Line {
 
 export interface Served extends Listening {
   readonly fhir: string;
-  readonly port: number;
   /** Every request that reached dispatch. */
   readonly requests: FhirRequest[];
   readonly lines: Line[];
@@ -57,7 +56,6 @@ export async function serve(
   return {
     ...listening,
     fhir: `${listening.url}/fhir`,
-    port: Number(new URL(listening.url).port),
     requests,
     lines,
   };
