@@ -14,6 +14,8 @@ export const flaggedHl7: Readonly<Record<string, string>> = {
   'Bundle-10bb101f-a121-4264-a920-67be9cb82c74.json': noMatch,
   'Bundle-3a0707d3-549e-4467-b8b8-5a2ab3800efe.json': noMatch,
   'Bundle-lri-example.json': noMatch,
+  'CodeSystem-snomedct.json': 'three properties with the same uri, which stands for one to be chosen',
+  'ValueSet-example-hierarchical.json': 'a system that is no uri',
   'Library-library-fhir-helpers.json': 'a canonical that is a mere id',
   'Organization-2.16.840.1.113883.19.5.json': 'an OID as a URI without urn:oid:',
   'StructureDefinition-Consent.json': 'an example with an OID as a URI without urn:oid:',
