@@ -4,7 +4,7 @@ import { FhirError } from '../errors.js';
 import type { Documents } from '../storage/documents.js';
 import { userOf, type Accounts } from './accounts.js';
 import type { Approvals } from './approvals.js';
-import type { Clients } from './clients.js';
+import type { ClientRecord, Clients } from './clients.js';
 import type { Grant } from './grant.js';
 import type { Identity } from './identity.js';
 import type { Ended } from './ended.js';
@@ -56,6 +56,8 @@ interface StoredToken {
   readonly grantId?: string;
   readonly aud?: string;
   readonly scope?: string;
+  /** Seconds since 1970 UTC. */
+  readonly iat?: number;
   readonly exp?: number;
   readonly jkt?: string;
   readonly 'x5t#S256'?: string;
@@ -136,11 +138,13 @@ async function find(options: AuthenticateOptions, key: string): Promise<Found | 
   if (token?.clientId === undefined || token.aud === undefined || token.exp === undefined) return undefined;
   // A token bound to a key is worth nothing without the proof.
   if (token.jkt !== undefined || token['x5t#S256'] !== undefined) return undefined;
-  if ((await clients.find(token.clientId)) === undefined) return undefined;
+  const client = await clients.find(token.clientId);
+  // Another client may be registered under the id of one that was removed; what that one had stays ended.
+  if (client === undefined || client.created > ((token.iat ?? 0) + 1) * 1000) return undefined;
   const made =
     ofUser === undefined
       ? { identity: serviceIdentity(token.clientId, token), session: undefined }
-      : await userIdentity(options, token.clientId, token);
+      : await userIdentity(options, client, token);
   if (made === undefined) return undefined;
   return { ...made, grant: await compile(made.identity), aud: token.aud, expires: token.exp * 1000 };
 }
@@ -154,22 +158,23 @@ const serviceIdentity = (clientId: string, { scope }: StoredToken): Identity => 
 
 async function userIdentity(
   { documents, accounts, approvals }: AuthenticateOptions,
-  clientId: string,
+  client: ClientRecord,
   { accountId = '', grantId = '', scope }: StoredToken,
 ): Promise<{ identity: Identity; session: string | undefined } | undefined> {
   const grant = (await documents.get(collectionOf('Grant'), hashed(grantId)))?.value as
     { clientId?: string; accountId?: string } | undefined;
-  if (grant === undefined || grant.clientId !== clientId || grant.accountId !== accountId) return undefined;
+  if (grant === undefined || grant.clientId !== client.id || grant.accountId !== accountId) return undefined;
   const account = await accounts.find(accountId);
   const approval = await approvals.find(accountId, grantId);
   if (account === undefined || account.disabled === true || approval === undefined) return undefined;
-  const { session, context } = approval;
+  const { session, context, created } = approval;
+  if (created < client.created) return undefined;
   if (session !== undefined && !(await isSessionAlive(documents, session))) return undefined;
   return {
     session,
     identity: {
       sub: accountId,
-      clientId,
+      clientId: client.id,
       user: userOf(account),
       scopes: scopesIn(scope),
       ...(context.patient === undefined ? {} : { patient: context.patient }),

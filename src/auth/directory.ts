@@ -9,8 +9,8 @@ export interface Directory {
   /** At most twenty patients with this name or identifier; without a text, any. */
   patients(base: string, grant: Grant, text: string): Promise<readonly Choice[]>;
   patient(base: string, grant: Grant, id: string): Promise<Choice | undefined>;
-  /** The latest encounters of a patient. */
-  encounters(base: string, grant: Grant, patient: string): Promise<readonly Choice[]>;
+  /** The latest encounters of a patient; with an id, that one. */
+  encounters(base: string, grant: Grant, patient: string, id?: string): Promise<readonly Choice[]>;
 }
 
 /** What a person may do: compiled from who they are and the scopes they act with. */
@@ -40,15 +40,16 @@ export function createDirectory(ask: Ask): Directory {
       const [found] = await ask(base, grant, 'Patient', [['_id', id]]);
       return found && patientChoice(found);
     },
-    async encounters(base, grant, patient) {
+    async encounters(base, grant, patient, id) {
       const query = [
         ['patient', `Patient/${patient}`],
         ['_sort', '-date'],
         ['_count', '20'],
+        ...(id === undefined ? [] : [['_id', id] as const]),
       ] as const;
-      return (await ask(base, grant, 'Encounter', query)).map(({ id, period, status }) => ({
-        id: textIn(id),
-        title: textIn((period as JsonObject | undefined)?.['start']).slice(0, 16) || textIn(id),
+      return (await ask(base, grant, 'Encounter', query)).map(({ id: found, period, status }) => ({
+        id: textIn(found),
+        title: textIn((period as JsonObject | undefined)?.['start']).slice(0, 16) || textIn(found),
         detail: textIn(status),
       }));
     },

@@ -53,8 +53,10 @@ async function startLaunch(options: LaunchOptions, ctx: KoaContextWithOIDC): Pro
     throw new FhirError('value', 'patient: there is no such patient.');
   if (context.encounter !== undefined) {
     const visits =
-      context.patient === undefined ? [] : await directory.encounters(base, grant, context.patient);
-    if (!visits.some(({ id }) => id === context.encounter))
+      context.patient === undefined
+        ? []
+        : await directory.encounters(base, grant, context.patient, context.encounter);
+    if (visits.length === 0)
       throw new FhirError('value', 'encounter: there is no such encounter of the patient.');
   }
   const launch = await launches.start({

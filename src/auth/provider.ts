@@ -2,7 +2,7 @@
 // context is ours, and every launch has a grant of its own. https://hl7.org/fhir/smart-app-launch/
 // Surprising why, at each hook: the library's defaults share one grant over all launches, drop offline_access without
 // prompt=consent, and check no scope of a resource server against the client.
-import { errors, interactionPolicy, Provider, type Configuration, type JWK, type KoaContextWithOIDC } from 'oidc-provider'; // prettier-ignore
+import { errors, interactionPolicy, Provider, type Client, type Configuration, type JWK, type KoaContextWithOIDC } from 'oidc-provider'; // prettier-ignore
 import type { Documents } from '../storage/documents.js';
 import type { Accounts } from './accounts.js';
 import type { Approvals, Launches } from './approvals.js';
@@ -261,12 +261,15 @@ function allowedScopes(ctx: KoaContextWithOIDC, ceiling: readonly string[]): rea
 
 /** The launch context of the approval a token was issued under; a token is never issued without it. */
 async function contextOf(
-  { approvals, documents }: ProviderOptions,
+  { approvals, clients, documents }: ProviderOptions,
   token: { kind: string; accountId?: string; grantId?: string },
 ): Promise<Record<string, unknown> | undefined> {
   if (token.kind === 'ClientCredentials') return undefined;
   const approval = await approvals.find(token.accountId ?? '', token.grantId ?? '');
   if (approval === undefined) throw new errors.InvalidGrant('the approval has expired');
+  const client = await clients.find(approval.clientId);
+  if (client === undefined || client.created > approval.created)
+    throw new errors.InvalidGrant('the approval was for a client that is no longer registered');
   if (approval.session !== undefined && !(await isSessionAlive(documents, approval.session)))
     throw new errors.InvalidGrant('the session this access belonged to has ended');
   const { context, scopes, aud, fhirUser } = approval;
@@ -294,7 +297,7 @@ function policy(): interactionPolicy.DefaultPolicy {
 function checkAssertion(
   claims: Record<string, unknown>,
   header: Record<string, unknown>,
-  client: { jwks?: unknown; jwksUri?: unknown; clientId: string },
+  client: Client,
 ): void {
   const refuse = (why: string): never => {
     throw new errors.InvalidClientAuth(why);
@@ -311,8 +314,9 @@ function checkAssertion(
   if (typeof header['kid'] !== 'string' || header['kid'] === '') refuse('kid is required');
   if (header['jku'] !== undefined && header['jku'] !== client.jwksUri)
     refuse('jku is not the registered address of the keys');
-  const keys = (client.jwks as { keys?: readonly JWK[] } | undefined)?.keys ?? [];
-  if (keys.filter(({ kid }) => kid === header['kid']).length > 1) refuse('two keys have this kid');
+  // Read by now, whether they are registered or published.
+  const keys = client['asymmetricKeyStore'] as Iterable<{ readonly kid?: string }>;
+  if ([...keys].filter(({ kid }) => kid === header['kid']).length > 1) refuse('two keys have this kid');
 }
 
 const logoutPage = (form: string): Html =>

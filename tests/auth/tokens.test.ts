@@ -185,6 +185,15 @@ onEveryServer('a refresh token', server => {
     await server().authorization.clients.remove(app.id);
     expect((await refresh(server(), app, refresh_token)).status).toBe(401);
   });
+
+  it('of a client that was removed is not that of another under the same id', async () => {
+    const app = await server().app();
+    const body = await signedIn(server(), app, { scope });
+    await server().authorization.clients.remove(app.id);
+    await server().app({ id: app.id });
+    expect((await refresh(server(), app, body.refresh_token)).status).toBe(400);
+    expect((await server().fhir('Patient/mine', body.access_token)).status).toBe(401);
+  });
 });
 
 onEveryServer('introspection', server => {
