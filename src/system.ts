@@ -195,6 +195,7 @@ export async function createSystem(
             ),
           onEvent,
           onFailure: error => notices.failure(error, 'authorization'),
+          onNotice: notice => notices.info(notice),
         }));
       },
       store,

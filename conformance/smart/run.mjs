@@ -66,8 +66,7 @@ async function openServer(data) {
       ...defaultConfig,
       port: 0,
       data,
-      mongoUrl: process.env.MONGODB_URL,
-      mongoDatabase: `tsela_conformance_${process.pid}`,
+      mongoUrl: undefined,
     },
     silentLog,
   );
@@ -164,7 +163,16 @@ async function load({ base, origin, clients, patient, otherPatient }) {
     ]),
     condition('c-problem', patient, 'problem-list-item'),
     condition('c-visit', patient, 'encounter-diagnosis'),
-    { resourceType: 'AllergyIntolerance', id: 'a1', patient: { reference: `Patient/${patient}` } },
+    {
+      resourceType: 'AllergyIntolerance',
+      id: 'a1',
+      clinicalStatus: {
+        coding: [
+          { system: 'http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical', code: 'active' },
+        ],
+      },
+      patient: { reference: `Patient/${patient}` },
+    },
   ];
   for (const resource of resources) {
     const response = await fetch(`${base}/${resource.resourceType}/${resource.id}`, {

@@ -1,5 +1,6 @@
 // The authorization server of this process: the provider with everything SMART adds around it, who may sign in, which
 // apps there are, and what a token means. http/ mounts it at /auth. https://hl7.org/fhir/smart-app-launch/
+import { onLibraryNotice } from './library-notices.js'; // first: the library speaks while it is imported
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { FhirError } from '../errors.js';
 import type { JsonObject } from '../fhir/json.js';
@@ -36,6 +37,8 @@ export interface AuthorizationServerOptions {
   readonly compile: CompileGrant;
   readonly onEvent: (event: AccessEvent) => void;
   readonly onFailure: (error: unknown) => void;
+  /** Told what the library says of itself. */
+  readonly onNotice: (notice: string) => void;
 }
 
 export interface AuthorizationServer {
@@ -62,6 +65,7 @@ export async function createAuthorizationServer(
   options: AuthorizationServerOptions,
 ): Promise<AuthorizationServer> {
   const { documents, origin, bases, directory, compile, onEvent, onFailure } = options;
+  onLibraryNotice(options.onNotice);
   const issuer = origin + authPath;
   const secrets = await openSecrets(documents, options.secret);
   let forget: (what: Ended) => void = () => undefined;
