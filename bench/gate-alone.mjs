@@ -5,6 +5,9 @@ import { checkReferences } from '../dist/fhir/reference.js';
 import { stamp } from '../dist/fhir/stamp.js';
 import { indexRows } from '../dist/search/index-rows.js';
 import { checkGate } from '../dist/validation/gate.js';
+import { rulesFor } from '../dist/validation/rules.js';
+import { checkWriteInvariants } from '../dist/validation/write-invariants.js';
+import { narrativeProblems } from '../dist/fhir/xhtml.js';
 
 let texts = [];
 let bytes = [];
@@ -15,6 +18,16 @@ const perSecond = (many, work) => {
   work();
   return (many / (performance.now() - started)) * 1000;
 };
+
+const around = { holders: [], find: () => undefined, holds: () => 'unknown' };
+const judgeByRules = resource => {
+  for (const rule of rulesFor(resource.resourceType)) rule(resource, resource.resourceType, () => {}, around);
+};
+
+/** Synthea's narratives are short; a table of 8 MB in their manner. */
+const row =
+  '<tr class="r"><td>Body weight</td><td><b>72.4</b> kg</td><td><a href="#o">2026-01-02</a></td></tr>';
+const narratives = `<div xmlns="http://www.w3.org/1999/xhtml"><table><tbody>${row.repeat(80_000)}</tbody></table></div>`;
 
 answering({
   take(resources, posted) {
@@ -34,6 +47,14 @@ answering({
       jsonParse: perSecond(many, () => texts.forEach(text => JSON.parse(text))),
       parse: perSecond(many, () => bytes.forEach(each => parseJson(each))),
       gate: perSecond(many, () => parsed.forEach(resource => checkGate(resource))),
+      invariants: perSecond(many, () =>
+        parsed.forEach(resource => {
+          checkGate(resource);
+          checkWriteInvariants(resource);
+        }),
+      ),
+      rules: perSecond(many, () => parsed.forEach(judgeByRules)),
+      narrative: perSecond(narratives.length / 1e6, () => narrativeProblems(narratives)),
       'parse-gate': perSecond(many, () => bytes.forEach(each => checkGate(parseJson(each)))),
       references: perSecond(many, () => parsed.forEach(resource => checkReferences(resource))),
       stamp: perSecond(many, () =>

@@ -74,7 +74,6 @@ const packageRooms: Readonly<Record<string, readonly string[]>> = {
   ajv: ['validation'],
   pino: ['audit'],
   'prom-client': ['audit'],
-  fhirpath: ['fhir'],
   '@lhncbc/ucum-lhc': ['fhir'],
   commander: ['cli'],
 };

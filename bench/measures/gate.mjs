@@ -35,6 +35,9 @@ export async function measure(bench) {
   });
   return [
     row('gate', 'gate of a parsed resource; limit of these: JSON.parse'),
+    row('invariants', 'gate and R4 invariants, as every write'),
+    row('rules', 'rules of whole resources'),
+    row('narrative', 'narratives checked', 'MB/s'),
     row('parse', 'parse of compact JSON: duplicate keys refused, lexemes kept'),
     row('parse-gate', 'parse and gate'),
     row('references', 'references found and checked'),

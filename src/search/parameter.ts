@@ -24,7 +24,7 @@ export interface Parameter {
   readonly paths: readonly TypedPath[];
   /** For the few that ask a question of the resource, such as Patient's `deceased`. */
   readonly test?: TypedTest;
-  /** For expressions outside the grammar: fhirpath.js answers the values with their types. */
+  /** For expressions outside the grammar: the FHIRPath engine answers the values with their types. */
   readonly evaluate?: (resource: JsonObject) => readonly FhirPathNode[];
   /** Says that the expression names an element that the definitions do not have. */
   readonly nowhere?: string;

@@ -30,7 +30,7 @@ export type Test =
 /** Either the elements of a union, or a boolean about the resource. */
 export type Expression = { readonly branches: readonly Branch[] } | { readonly test: Test };
 
-/** The expression is outside the grammar; fhirpath.js may still evaluate it. */
+/** The expression is outside the grammar; the FHIRPath engine may still evaluate it. */
 export class BeyondGrammar extends Error {}
 
 /** The definitions have no such element; FHIRPath finds nothing there. */
