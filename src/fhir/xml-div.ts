@@ -3,7 +3,7 @@
 // that it means the same alone in a JSON string. What it holds (elements, scripts) is judged by the validation.
 // https://hl7.org/fhir/R4/narrative.html, https://www.w3.org/TR/xml/
 import { htmlEntities } from './html-entities.js';
-import { isXmlCharacter, xhtmlNamespace } from './xml-shape.js';
+import { isXmlCharacter, mostPrefixes, xhtmlNamespace } from './xml-shape.js';
 
 /** Names in scope where the div starts. */
 export interface Namespaces {
@@ -53,27 +53,18 @@ export function readDiv(text: string, start: number, scope: Namespaces, html: bo
   };
   /** The references between two places. */
   const checkReferences = (from: number, to: number): void => {
-    const first = text.indexOf('&', from);
-    if (first < 0 || first >= to) return;
-    references.lastIndex = first;
-    for (
-      let found = references.exec(text);
-      found !== null && found.index < to;
-      found = references.exec(text)
-    ) {
-      const [whole, decimal, hex, name] = found;
+    const part = text.slice(from, to);
+    if (!part.includes('&')) return;
+    for (const { 0: whole, 1: decimal, 2: hex, 3: name, index } of part.matchAll(references)) {
       if (name !== undefined && five.has(name)) continue;
-      const code = name === undefined ? undefined : html ? htmlEntities.get(name) : undefined;
-      if (code !== undefined) replace(found.index, found.index + whole.length, `&#${code};`);
+      const place = from + index;
+      const code = name === undefined ? undefined : htmlEntities.get(name);
+      if (code !== undefined && html) replace(place, place + whole.length, `&#${code};`);
       else if (name !== undefined) {
-        const known = htmlEntities.get(name);
-        const instead = known === undefined ? '' : `: write &#${known};`;
-        fail(`The entity &${name}; is not defined in XML${instead}`, found.index);
+        const instead = code === undefined ? '' : `: write &#${code};`;
+        fail(`The entity &${name.slice(0, 50)}; is not defined in XML${instead}`, place);
       } else if (!isXmlCharacter(decimal === undefined ? parseInt(hex ?? '', 16) : Number(decimal)))
-        fail(
-          whole === '&' ? 'A "&" must be written as &amp;' : `${whole} is no character of XML`,
-          found.index,
-        );
+        fail(whole === '&' ? 'A "&" must be written as &amp;' : `${whole} is no character of XML`, place);
     }
   };
   const readName = (): string => {
@@ -133,6 +124,7 @@ export function readDiv(text: string, start: number, scope: Namespaces, html: bo
       } else if (attribute.startsWith('xmlns:')) {
         prefixes ??= new Map(current.prefixes);
         prefixes.set(attribute.slice(6), value);
+        if (prefixes.size > mostPrefixes) fail(`More than ${mostPrefixes} prefixes are declared`);
         replace(attributeStart, at, '');
       } else {
         if (attribute.includes(':') && !attribute.startsWith('xml:'))

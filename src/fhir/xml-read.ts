@@ -10,7 +10,7 @@ import { Decimal, maxDepth, type Json, type JsonObject } from './json.js';
 import { nearest } from './nearest.js';
 import type { Resource } from './resource.js';
 import { readDiv, XhtmlError, type Namespaces } from './xml-div.js';
-import { fhirNamespace, xmlShape, type XmlElement, type XmlShape } from './xml-shape.js';
+import { fhirNamespace, mostPrefixes, xmlShape, type XmlElement, type XmlShape } from './xml-shape.js';
 import { afterDeclaration, decodeXml, placeOf, resolveReferences } from './xml-text.js';
 
 /** @throws FhirError `invalid-xml`, `structure` or `wrong-type` telling line, column and element */
@@ -160,7 +160,10 @@ function read(text: string): Reading {
       }
       if (given === '') fail(`The attribute ${name} must not be empty`, place, 'structure');
     }
-    if (declared !== undefined) scope = withDeclared(scope, declared);
+    if (declared !== undefined) {
+      scope = withDeclared(scope, declared);
+      if (scope.prefixes.size > mostPrefixes) fail(`More than ${mostPrefixes} prefixes are declared`);
+    }
     for (const { name, place } of foreign ?? []) {
       const [prefix = '', local] = name.split(':');
       const isLocation = local === 'schemaLocation' && scope.prefixes.get(prefix) === xsi;
@@ -430,9 +433,11 @@ function didYouMean(word: string, known: Iterable<string>): string {
 }
 
 function withDeclared(scope: Namespaces, declared: ReadonlyMap<string, string>): Namespaces {
+  const main = declared.get('xmlns') ?? scope.main;
+  if (declared.size === 1 && declared.has('xmlns')) return { main, prefixes: scope.prefixes };
   const prefixes = new Map(scope.prefixes);
   for (const [name, namespace] of declared) if (name !== 'xmlns') prefixes.set(name.slice(6), namespace);
-  return { main: declared.get('xmlns') ?? scope.main, prefixes };
+  return { main, prefixes };
 }
 
 function jsonOf({ kind }: XmlElement, value: string): Json {

@@ -6,6 +6,9 @@ import { shapeOf, type Property, type Shape } from './shape.js';
 export const fhirNamespace = 'http://hl7.org/fhir';
 export const xhtmlNamespace = 'http://www.w3.org/1999/xhtml';
 
+/** Prefixes in scope at once; every element that declares one copies those around it. */
+export const mostPrefixes = 50;
+
 export type XmlKind = 'primitive' | 'number' | 'boolean' | 'complex' | 'resource' | 'xhtml';
 
 export interface XmlElement {

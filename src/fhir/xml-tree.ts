@@ -1,7 +1,7 @@
 // XML as a tree of nodes, for XML Patch, which speaks of nodes and not of FHIR. https://www.w3.org/TR/xml/
 // As careful as xml-read.ts: no DOCTYPE, no entities but the five, a limit on depth.
 import { FhirError } from '../errors.js';
-import { escapeXml } from './xml-shape.js';
+import { escapeXml, mostPrefixes } from './xml-shape.js';
 import { afterDeclaration, decodeXml, placeOf, resolveReferences } from './xml-text.js';
 
 export interface XmlNode {
@@ -95,6 +95,7 @@ export function parseXmlTree(
     for (const [name, namespace] of attributes) {
       if (name !== 'xmlns' && !name.startsWith('xmlns:')) continue;
       scope = new Map(scope).set(name.slice(6), namespace);
+      if (scope.size > mostPrefixes) fail(`More than ${mostPrefixes} prefixes are declared`);
     }
     attributes.delete('xmlns');
     const colon = written.indexOf(':');

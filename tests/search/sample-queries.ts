@@ -201,7 +201,7 @@ function put(into: JsonObject, { moves }: TypedPath, value: Json): void {
     if (move.move !== 'get') continue;
     const inner = at[move.property];
     if (i < last) at = isObject(inner) ? inner : (at[move.property] = {});
-    else if (isObject(value)) at = at[move.property] = structuredClone(value) as JsonObject;
+    else if (isObject(value)) at = at[move.property] = structuredClone<JsonObject>(value);
     else at[move.property] = value;
   }
 }

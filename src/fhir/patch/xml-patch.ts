@@ -15,6 +15,8 @@ const prefixes: ReadonlyMap<string, string> = new Map([
 ]);
 const mostOperations = 1_000;
 const maxSteps = 200;
+/** So many nodes a patch may look at. */
+const mostLooks = 5_000_000;
 
 type Test = { readonly position: number } | { readonly path: readonly Step[]; readonly value: string };
 
@@ -68,7 +70,12 @@ export function treePatch(patch: XmlNode): (root: XmlNode) => XmlNode {
     throw new FhirError('too-large', `A patch may have at most ${mostOperations} operations.`);
   return root => {
     const document: XmlNode = { ...textNode(''), kind: 'element', children: [root] };
-    for (const [i, operation] of operations.entries()) carryOut(operation, document, i + 1);
+    let left = mostLooks;
+    const look = (at: XmlNode): void => {
+      left -= 1 + at.children.length;
+      if (left < 0) throw new FhirError('too-large', 'The patch looks at too many nodes.');
+    };
+    for (const [i, operation] of operations.entries()) carryOut(operation, document, i + 1, look);
     const [only, ...more] = document.children.filter(({ kind }) => kind === 'element');
     if (only === undefined || more.length > 0)
       throw new FhirError('business-rule', 'The patch does not leave one element as the document.');
@@ -138,11 +145,15 @@ function testsOf(text: string, refuse: () => never): readonly Test[] {
   return tests;
 }
 
+/** Told of every node whose children are looked at; may throw. */
+type Look = (at: XmlNode) => void;
+
 /** All that the path leads to from the children of a node. */
-function select(from: XmlNode, path: readonly Step[]): readonly Found[] {
+function select(from: XmlNode, path: readonly Step[], look: Look): readonly Found[] {
   let found: Found[] = [{ parent: from, node: from }];
   for (const { kind, name, namespace, tests } of path) {
     found = found.flatMap(({ node: parent }) => {
+      look(parent);
       if (kind === 'attribute')
         return parent.attributes.has(name) ? [{ parent, node: parent, attribute: name }] : [];
       let nodes = parent.children.filter(
@@ -154,7 +165,7 @@ function select(from: XmlNode, path: readonly Step[]): readonly Found[] {
         nodes = nodes.filter((node, i) =>
           'position' in test
             ? i + 1 === test.position
-            : select(node, test.path).some(one => valueOf(one) === test.value),
+            : select(node, test.path, look).some(one => valueOf(one) === test.value),
         );
       return nodes.map(node => ({ parent, node }));
     });
@@ -173,6 +184,7 @@ function carryOut(
   { name, node: { attributes, children }, sel, path }: Operation,
   document: XmlNode,
   count: number,
+  look: Look,
 ): void {
   const refuse = (why: string): never => {
     throw new FhirError(
@@ -180,7 +192,7 @@ function carryOut(
       `Operation ${count} of the patch (${name} ${sel.slice(0, 200)}) cannot be applied: ${why}.`,
     );
   };
-  const [only, ...more] = select(document, path);
+  const [only, ...more] = select(document, path, look);
   if (only === undefined) return refuse('there is no such node');
   if (more.length > 0) return refuse('there are several such nodes');
   const { parent, node, attribute } = only;

@@ -162,6 +162,13 @@ describe('a hostile patch', () => {
     expect(refusal(`<remove sel="${'a['.repeat(10_000)}"/>`).code).toBe('structure');
   });
 
+  it('looks at no more nodes than it may', () => {
+    const many = { ...patient, name: Array.from({ length: 20_000 }, (_, i) => ({ family: `F${i}` })) };
+    const operation = `<replace sel="f:Patient/f:name[f:family/@value='F7']/f:family/@value">F7</replace>`;
+    expect(run(operation, many)['name']).toEqual(many.name);
+    expect(() => run(operation.repeat(1000), many)).toThrow(/too many nodes/);
+  });
+
   it('nests no deeper than a resource may', () => {
     const extension = '<extension url="u">'.repeat(150) + '</extension>'.repeat(150);
     const path = `f:Patient${'/f:extension'.repeat(150)}`;
