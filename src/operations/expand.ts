@@ -77,7 +77,11 @@ export const expand: Handler = async context => {
 async function expansionOf(context: Context, set: ValueSetDefinition, given: Given): Promise<Resource> {
   const options = optionsOf(given);
   const { words, offset, count } = options;
-  const used = { systems: new Set<string>(), valueSets: new Set<string>() };
+  const used = {
+    systems: new Set<string>(),
+    valueSets: new Set<string>(),
+    incomplete: new Set<string>(),
+  };
   const chosen = new Map<CodeSystem, (ordinal: number) => boolean>();
   const accepts = (system: CodeSystem): ((ordinal: number) => boolean) => {
     let known = chosen.get(system);
@@ -93,6 +97,7 @@ async function expansionOf(context: Context, set: ValueSetDefinition, given: Giv
     },
     excludedSystems: given.texts('exclude-system'),
     activeOnly: options.activeOnly,
+    partly: true,
     used,
     ...(words.length === 0 ? {} : { accepts }),
   };
@@ -257,7 +262,8 @@ function echoed(given: Given): JsonObject[] {
   return [...texts, ...lists, ...numbers, ...flags];
 }
 
-const usedParameters = (used: { systems: Set<string>; valueSets: Set<string> }): JsonObject[] => [
+const usedParameters = (used: NonNullable<Listing['used']>): JsonObject[] => [
+  ...[...used.incomplete].map(valueUri => ({ name: 'incomplete-codesystem', valueUri })),
   ...[...used.systems].map(valueUri => ({ name: 'used-codesystem', valueUri })),
   ...[...used.valueSets].map(valueUri => ({ name: 'used-valueset', valueUri })),
 ];

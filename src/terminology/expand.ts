@@ -55,8 +55,15 @@ export interface Listing {
   readonly activeOnly?: boolean;
   /** Only concepts of a code system for which this holds; asked before anything else. */
   readonly accepts?: (system: CodeSystem) => ((ordinal: number) => boolean) | undefined;
+  /** List what is known of systems that are not here in whole, too. */
+  readonly partly?: boolean;
   /** Told of what is used: canonicals. */
-  readonly used?: { readonly systems: Set<string>; readonly valueSets: Set<string> };
+  readonly used?: {
+    readonly systems: Set<string>;
+    readonly valueSets: Set<string>;
+    /** Those of the systems that are not here in whole. */
+    readonly incomplete: Set<string>;
+  };
 }
 
 /** Each member once, in the order of the definition. @throws NotLoaded, NotExpandable */
@@ -176,8 +183,15 @@ function* ofSystem(part: ValueSetInclude, url: string, listing: Listing): Genera
     }
     return;
   }
-  if (system?.content !== 'complete') {
-    if (grammarOf(url) !== undefined)
+  const isPart = listing.partly === true && (system?.content === 'fragment' || system?.content === 'example');
+  if (isPart) used?.incomplete.add(version === undefined ? url : `${url}|${version}`);
+  if (system === undefined || (system.content !== 'complete' && !isPart)) {
+    const grammar = grammarOf(url);
+    if (grammar?.codes !== undefined && filter.length === 0) {
+      for (const code of grammar.codes) yield { system: url, code, display: grammar.display?.(code) };
+      return;
+    }
+    if (grammar !== undefined)
       throw new NotExpandable('too-costly', `The codes of ${url} follow a grammar and cannot be listed.`);
     const what = system === undefined ? `The code system ${url}${wanted === undefined ? '' : ` in version ${wanted}`} is not known here` : `Of the code system ${url} not all codes are known here`; // prettier-ignore
     throw new NotExpandable('unknown', `${what}, so the value set cannot be listed.`);

@@ -85,11 +85,8 @@ function compared(
       return op === 'in' ? isIn : ordinal => !isIn(ordinal);
     }
     case 'regex': {
-      const pattern = boundedPattern(value);
-      return (
-        pattern &&
-        (ordinal => valuesOf(ordinal).some(one => one.length <= longestSubject && pattern.test(one)))
-      );
+      const test = boundedPattern(value);
+      return test && (ordinal => valuesOf(ordinal).some(test));
     }
     case 'exists':
       if (value !== 'true' && value !== 'false') return undefined;
@@ -100,28 +97,36 @@ function compared(
 }
 
 const longestPattern = 300;
-const longestSubject = 300;
 
 /**
- * The pattern for the whole of a text, if matching it cannot take forever: no repetition of what repeats or branches,
- * no references back, few unbounded repetitions.
+ * A test of the whole of a text, if it cannot take forever: no repetition of what repeats or branches, no references back,
+ * few repetitions, and no text so long that they would matter.
  */
-export function boundedPattern(source: string): RegExp | undefined {
+export function boundedPattern(source: string): ((text: string) => boolean) | undefined {
   if (source.length > longestPattern || /\\[1-9k]|\(\?(?!:)/.test(source)) return undefined;
-  const plain = source.replace(/\\./g, 'a').replace(/\[(?:[^\]])*\]/g, 'a');
-  const unbounded = plain.match(/[*+]|\{\d+,\}/g)?.length ?? 0;
-  if (unbounded > 3 || /\{\d{3,}|,\d{3,}\}/.test(plain)) return undefined;
+  const plain = source
+    .replace(/\\./g, 'a')
+    .replace(/\[[^\]]*\]/g, 'a')
+    .replaceAll('(?:', '(');
+  const repeats = plain.match(/[*+]|\{\d+,\d*\}/g)?.length ?? 0;
+  const options = plain.match(/\?/g)?.length ?? 0;
+  if (repeats > 3 || options > 8 || /\{\d{3,}|,\d{3,}\}/.test(plain)) return undefined;
   // Groups from the inside: one that repeats must hold neither repetition nor branches.
   let rest = plain;
   for (let before = ''; before !== rest;) {
     before = rest;
-    if (/\((?:\?:)?[^()]*[*+{|?][^()]*\)(?:[*+]|\{\d+,)/.test(rest.replaceAll('(?:', '('))) return undefined;
-    rest = rest
-      .replaceAll('(?:', '(')
-      .replace(/\(([^()]*)\)/, (_, inner: string) => inner.replaceAll('|', '?'));
+    if (/\([^()]*[*+{|?][^()]*\)[*+{]/.test(rest)) return undefined;
+    rest = rest.replace(/\(([^()]*)\)/, (_, inner: string) => inner.replaceAll('|', '?'));
   }
+  const pattern = compiled(source, 'u') ?? compiled(source, '');
+  const longest = repeats > 2 ? 100 : 300;
+  return pattern && (text => text.length <= longest && pattern.test(text));
+}
+
+/** The `u` of ECMAScript refuses escapes that other dialects allow. */
+function compiled(source: string, flags: string): RegExp | undefined {
   try {
-    return new RegExp(`^(?:${source})$`, 'u');
+    return new RegExp(`^(?:${source})$`, flags);
   } catch {
     return undefined;
   }

@@ -8,6 +8,8 @@ export type Membership = true | false | 'unknown';
 export interface Grammar {
   has(code: string): Membership;
   display?(code: string): string | undefined;
+  /** Where they can be listed. */
+  readonly codes?: readonly string[];
 }
 
 /** language-extlang-script-region-variant-extension-privateuse, RFC 5646 section 2.1. */
@@ -51,6 +53,7 @@ const grammars: Readonly<Record<string, Grammar>> = {
   'urn:ietf:bcp:47': languages,
   'urn:ietf:bcp:13': { has: code => mediaType.test(code) },
   'urn:iso:std:iso:4217': {
+    codes: [...currencies].sort(),
     has: code => currencies.has(code),
     display: code => (currencies.has(code) ? names('currency').of(code) : undefined),
   },

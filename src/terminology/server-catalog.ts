@@ -243,6 +243,19 @@ function catalogOf(sources: Sources, sight: Sight, memory: Map<string, unknown>)
     if (first!.order === 0) return open(best!);
     return withSupplements(first!.order === 1 ? core! : codeSystemOf(packed!));
   };
+  /** The value set that a code system says is all of it, where no resource has its url. */
+  const allOf = (url: string, version: string | undefined): ValueSetDefinition | undefined => {
+    const isIt = (canonical: string | undefined): boolean => {
+      const named = canonicalParts(canonical ?? '');
+      return named.url === url && isVersion(version, named.version);
+    };
+    if (sight.extent('CodeSystem') === 'none') return undefined;
+    const system =
+      [...stored.all('CodeSystem')].find(one => isIt(one.valueSet) && sees(one))?.url ??
+      mayLoaded().find(one => isIt(one.valueSet))?.url;
+    if (system === undefined) return undefined;
+    return { resourceType: 'ValueSet', id: 'implicit', url, compose: { include: [{ system }] } };
+  };
   const latest = (entries: readonly Entry[], version: string | undefined): Entry | undefined =>
     entries
       .filter(one => isVersion(version, one.named))
@@ -260,7 +273,7 @@ function catalogOf(sources: Sources, sight: Sight, memory: Map<string, unknown>)
         if (core !== undefined && url.startsWith('http://hl7.org/fhir/')) return core;
         const best = latest(visible('ValueSet', url), version);
         if (best !== undefined) return stored.definition('ValueSet', best);
-        return core ?? (packaged('ValueSet', url, version) as ValueSetDefinition | undefined);
+        return core ?? (packaged('ValueSet', url, version) as ValueSetDefinition | undefined) ?? allOf(url, version); // prettier-ignore
       }),
     valueSetWithId(id) {
       const entry = stored.at({ type: 'ValueSet', id });

@@ -43,6 +43,8 @@ export interface Entry {
   /** Of a code system. */
   readonly content?: CodeSystemDefinition['content'];
   readonly supplements?: string | undefined;
+  /** Canonical of the value set that is all of it. */
+  readonly valueSet?: string | undefined;
 }
 
 export interface StoredCatalog {
@@ -122,7 +124,7 @@ export function storedCatalog(store: DefinitionStore, changed: () => void): Stor
       url: definition.url ?? `urn:resource:${refKey(ref)}`, // a nameless one is found by its id only
       named: definition.version,
       isRetired: definition.status === 'retired',
-      ...(ref.type === 'CodeSystem' ? { content: definition.content, supplements: definition.supplements } : {}), // prettier-ignore
+      ...(ref.type === 'CodeSystem' ? { content: definition.content, supplements: definition.supplements, valueSet: definition.valueSet } : {}), // prettier-ignore
     };
     entries.set(refKey(ref), entry);
     const key = urlKey(entry.type, entry.url);

@@ -136,6 +136,26 @@ onEveryStore('terminology', {}, tsela => {
       });
       expect(of(judged, 'result')).toBe(false);
     });
+    it('lists what there is of systems that are not here in whole, and says so', async () => {
+      const part = { ...animals('1'), id: 'part', url: 'urn:part', version: '1', content: 'fragment' };
+      await put(part);
+      const whole = set('part', { include: [{ system: 'urn:part' }] });
+      const answer = await post('ValueSet/$expand', { valueSet: whole });
+      expect(codesOf(answer)).toContain('dog');
+      expect((answer.body['expansion'] as { parameter: object[] }).parameter).toContainEqual({ name: 'incomplete-codesystem', valueUri: 'urn:part|1' }); // prettier-ignore
+      expect((await get('Observation?code:in=urn:part/vs')).status).toBe(400);
+    });
+    it('knows the value set that a code system is all of', async () => {
+      await put({ ...animals('1'), id: 'all', url: 'urn:all', valueSet: 'urn:all/vs', concept: [{ code: 'a' }, { code: 'b' }] }); // prettier-ignore
+      expect(codesOf(await get('ValueSet/$expand?url=urn:all/vs'))).toEqual(['a', 'b']);
+      expect(of(await get('ValueSet/$validate-code?url=urn:all/vs&system=urn:all&code=c'), 'result')).toBe(
+        false,
+      );
+    });
+    it('lists registries', async () => {
+      const currencies = 'ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/currencies&filter=lesotho';
+      expect(codesOf(await get(currencies))).toEqual(['LSL']);
+    });
     it('says why it cannot', async () => {
       const answer = await get('ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/ucum-units');
       expect(answer.status).toBe(422);
