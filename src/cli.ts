@@ -3,6 +3,7 @@
 // used, so that `tsela --help` answers at once. docs/cli.md is the manual.
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { BackupOptions } from './cli/backup.js';
 import type { ClientAddOptions } from './cli/client.js';
 import type { ExportOptions } from './cli/export.js';
 import type { FacilityOptions } from './cli/facility.js';
@@ -50,6 +51,10 @@ const targetOptions = (command: Command): Command =>
     'an HTTP header to send with every request, "Name: value"; may be repeated',
     collect,
   );
+const keyFileOption = [
+  '--key-file <file>',
+  'encrypt with the key in this file, made with: openssl rand -base64 32',
+] as const;
 const parallelOption = ['--parallel <n>', 'requests under way at once', whole(1, 64), 4] as const;
 
 /** Runs a command and takes its exit code. */
@@ -155,9 +160,22 @@ dataOptions(
     .command('backup')
     .description('copy the embedded store to a new file')
     .argument('<path>', 'the new file'),
-).action(async (path: string, options: DataOptions) => {
-  await exitWith((await import('./cli/reindex.js')).backup(path, options));
-});
+)
+  .option(...keyFileOption)
+  .action(async (path: string, options: BackupOptions) => {
+    await exitWith((await import('./cli/backup.js')).backup(path, options));
+  });
+
+dataOptions(
+  program
+    .command('restore')
+    .description('put a backup in the place of an embedded store that is not there')
+    .argument('<path>', 'the backup'),
+)
+  .option(...keyFileOption)
+  .action(async (path: string, options: BackupOptions) => {
+    await exitWith((await import('./cli/backup.js')).restore(path, options));
+  });
 
 dataOptions(
   program

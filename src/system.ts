@@ -248,7 +248,7 @@ async function openStorage(config: Config): Promise<{ store: Store; documents: D
     const at = { url: config.mongoUrl, database: config.mongoDatabase };
     return both(await openMongoStore(at), () => openMongoDocuments(at));
   }
-  mkdirSync(config.data, { recursive: true });
+  mkdirSync(config.data, { recursive: true, mode: 0o700 });
   const at = (name: string): string => join(config.data, name);
   const store = await openSqliteStore({ path: at('tsela.sqlite'), durability: config.durability });
   return both(store, () => openSqliteDocuments({ path: at('documents.sqlite') }));

@@ -27,7 +27,7 @@ const pageSize = 500;
 
 export async function exportResources(options: ExportOptions): Promise<number> {
   await oneTarget(options);
-  await mkdir(options.out, { recursive: true });
+  await mkdir(options.out, { recursive: true, mode: 0o700 });
   const progress = showProgress({ noun: 'resources', totalBytes: undefined, quiet: options.quiet ?? false });
   let counts: ReadonlyMap<string, number>;
   try {
@@ -149,7 +149,7 @@ async function writeAll(
       let file = files.get(type);
       if (!file) {
         const partial = join(folder, `${type}.ndjson.part`);
-        file = { stream: createWriteStream(partial), count: 0, partial };
+        file = { stream: createWriteStream(partial, { mode: 0o600 }), count: 0, partial };
         file.stream.on('error', error => (broken = error));
         files.set(type, file);
       }

@@ -5,6 +5,7 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { FhirError } from '../../errors.js';
 import { connect, type ConnectionOptions } from './connection.js';
 import { tell, type Told } from './failure.js';
+import { makePrivate } from './private-file.js';
 
 export type ToBackground =
   | { readonly id: number; readonly what: 'checkpoint' }
@@ -44,6 +45,7 @@ function backup(path: string): void {
     throw new FhirError('conflict', `There is a file ${path} already; a copy is not written over it.`);
   const part = `${path}.part`;
   rmSync(part, { force: true });
+  makePrivate(part); // an empty file is written into
   connection.db.prepare('VACUUM INTO ?').run(part);
   const file = openSync(part, 'r+');
   fsyncSync(file);

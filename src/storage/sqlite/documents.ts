@@ -1,10 +1,9 @@
 // The documents port on SQLite, in a database file of its own: few and small documents, each write synced before it
 // answers, on the thread that asks (about 0.1 ms; nothing here grows with the number of patients).
 import { randomInt } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Document, Documents } from '../documents.js';
+import { makePrivate } from './private-file.js';
 
 interface Stored {
   readonly key: string;
@@ -27,7 +26,7 @@ const schema = `
 
 /** `path`: the database file; its folder is made where it is missing. */
 export async function openSqliteDocuments(options: { readonly path: string }): Promise<Documents> {
-  mkdirSync(dirname(options.path), { recursive: true });
+  makePrivate(options.path);
   const database = new Database(options.path, { timeout: 5_000 });
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');

@@ -4,9 +4,11 @@
 import { hostname } from 'node:os';
 import Database from 'better-sqlite3';
 import { FhirError } from '../../errors.js';
+import { makePrivate } from './private-file.js';
 
 /** Takes the lock; the answer lets go of it. @throws FhirError `unavailable` naming the file and its holder. */
 export function lock(path: string): () => void {
+  makePrivate(`${path}-lock`);
   const db = new Database(`${path}-lock`, { timeout: 0 });
   try {
     db.pragma('journal_mode = MEMORY');

@@ -1,7 +1,5 @@
 // The embedded store: SQLite in one file. Writes go to a thread that shares one fsync among waiting commits, short
 // reads are answered here and at once, long ones in a thread of readers. docs/decisions/0020-sqlite-layout.md
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { FhirError } from '../../errors.js';
 import type { Ref } from '../../fhir/resource.js';
@@ -14,6 +12,7 @@ import { failure } from './failure.js';
 import { indexSome } from './index-some.js';
 import { logAfter, methodOf } from './history.js';
 import { lock } from './lock.js';
+import { makePrivate } from './private-file.js';
 import type { Steps } from './query.js';
 import { answer, type Answered, type Question } from './reader.js';
 import { deletion, readVersion, refOf, toVersion, type Stored } from './record.js';
@@ -45,7 +44,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   const shared: ConnectionOptions = { path, durability, limits };
   let unlock: () => void;
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makePrivate(path);
     unlock = lock(path);
   } catch (error) {
     throw opening(path, error);
