@@ -69,7 +69,24 @@ export interface Listing {
 /** Each member once, in the order of the definition. @throws NotLoaded, NotExpandable */
 export function* listed(set: ValueSetDefinition, listing: Listing): Generator<Member> {
   const seen = seenBefore();
-  for (const member of withRepeats(set, listing, [])) if (!seen(member)) yield member;
+  const effort = { spent: 0 };
+  for (const member of withRepeats(set, listing, { sets: [], effort })) if (!seen(member)) yield member;
+}
+
+/** How a set was come to. */
+interface Trail {
+  readonly sets: readonly string[];
+  /** Of the whole listing. */
+  readonly effort: { spent: number };
+}
+
+/** Includes and codes looked at for one listing: value sets may include each other so often that there is no end of it. */
+const mostEffort = 3_000_000;
+const deepest = 100;
+
+function spend({ effort, sets }: Trail): void {
+  if (++effort.spent > mostEffort || sets.length > deepest)
+    throw new NotExpandable('too-costly', 'The value set includes too many others, or too deep.');
 }
 
 /** Tells for each member whether it came before. */
@@ -91,11 +108,7 @@ function seenBefore(): (member: Member) => boolean {
   };
 }
 
-function* withRepeats(
-  set: ValueSetDefinition,
-  listing: Listing,
-  within: readonly string[],
-): Generator<Member> {
+function* withRepeats(set: ValueSetDefinition, listing: Listing, within: Trail): Generator<Member> {
   const { compose, expansion } = set;
   if (compose === undefined) {
     const isPart =
@@ -104,13 +117,15 @@ function* withRepeats(
     yield* contained(expansion.contains ?? []);
     return;
   }
-  const trail = [...within, set.url];
+  const trail = { ...within, sets: [...within.sets, set.url] };
   const excluded: ValueSetDefinition | undefined = compose.exclude?.length
     ? { ...set, url: `${set.url}#exclude`, compose: { include: compose.exclude } }
     : undefined;
   const activeOnly = listing.activeOnly === true || compose.inactive === false;
   for (const include of compose.include) {
+    spend(within);
     for (const member of ofPart(include, listing, trail)) {
+      spend(within);
       if (activeOnly && isInactive(member)) continue;
       if (excluded !== undefined && isIn(listing.catalog, excluded, member)) continue;
       yield member;
@@ -136,12 +151,12 @@ function* contained(list: readonly ExpandedConcept[]): Generator<Member> {
 }
 
 /** The codes of its system that are in all of its value sets. */
-function* ofPart(part: ValueSetInclude, listing: Listing, within: readonly string[]): Generator<Member> {
+function* ofPart(part: ValueSetInclude, listing: Listing, within: Trail): Generator<Member> {
   const sets = (part.valueSet ?? []).map(canonical => {
     const set = valueSetOf(listing.catalog, canonical);
     if (set === undefined)
       throw new NotExpandable('unknown', `The value set ${canonical} is not known here.`);
-    if (within.includes(set.url)) throw new NotExpandable('unknown', `The value set ${set.url} includes itself.`); // prettier-ignore
+    if (within.sets.includes(set.url)) throw new NotExpandable('unknown', `The value set ${set.url} includes itself.`); // prettier-ignore
     listing.used?.valueSets.add(set.version === undefined ? set.url : `${set.url}|${set.version}`);
     return set;
   });

@@ -89,13 +89,23 @@ export interface Held {
 
 /** A code without a system is looked for in all systems of the set. @throws NotLoaded */
 export function isMember(catalog: Catalog, valueSet: ValueSetDefinition, coded: Coded): Held {
-  return judge(catalog, valueSet, coded, []);
+  return judge(catalog, valueSet, coded, { sets: [], known: new Map() });
 }
 
-function judge(catalog: Catalog, set: ValueSetDefinition, coded: Coded, within: readonly string[]): Held {
+/** How a set was come to. */
+interface Trail {
+  readonly sets: readonly ValueSetDefinition[];
+  /** What was found on the way: sets may include each other so often that the ways could not be counted. */
+  readonly known: Map<ValueSetDefinition, Map<string | undefined, Held>>;
+}
+
+/** Sets within sets; more is no composition but an attack. */
+const deepest = 100;
+
+function judge(catalog: Catalog, set: ValueSetDefinition, coded: Coded, within: Trail): Held {
   const { compose, expansion } = set;
   if (compose === undefined) return expansion === undefined ? unknown(`${set.url} says nothing of its codes`) : inExpansion(set, coded); // prettier-ignore
-  const trail = [...within, set.url];
+  const trail = { ...within, sets: [...within.sets, set] };
   let held: Held = { is: false };
   for (const include of compose.include) {
     const one = inPart(catalog, include, coded, trail, compose.inactive);
@@ -122,7 +132,7 @@ function inPart(
   catalog: Catalog,
   part: ValueSetInclude,
   coded: Coded,
-  within: readonly string[],
+  within: Trail,
   inactive: boolean | undefined,
 ): Held {
   let held: Held | undefined;
@@ -139,11 +149,17 @@ function inPart(
   return held ?? { is: false };
 }
 
-function inSet(catalog: Catalog, canonical: string, coded: Coded, within: readonly string[]): Held {
+function inSet(catalog: Catalog, canonical: string, coded: Coded, within: Trail): Held {
   const set = valueSetOf(catalog, canonical);
   if (set === undefined) return unknown(`the value set ${canonical} is not known here`);
-  if (within.includes(set.url)) return unknown(`the value set ${canonical} includes itself`);
-  return judge(catalog, set, coded, within);
+  if (within.sets.some(one => one.url === set.url))
+    return unknown(`the value set ${canonical} includes itself`);
+  if (within.sets.length >= deepest) return unknown(`${canonical} is included too deep`);
+  let known = within.known.get(set);
+  if (known === undefined) within.known.set(set, (known = new Map<string | undefined, Held>()));
+  let held = known.get(coded.system);
+  if (held === undefined) known.set(coded.system, (held = judge(catalog, set, coded, within)));
+  return held;
 }
 
 const listed = new WeakMap<object, ReadonlyMap<string, string | undefined>>();
