@@ -33,12 +33,12 @@ const sayTo =
   (expression, rule, text, severity = 'error') =>
     report({ severity, code: 'business-rule', expression, text, rule: `bundle-${rule}` });
 
-/** Bundles whose entries are nothing without an identity. */
-const identified = new Set(['document', 'message', 'collection']);
+/** What is asked for, and the answer to it, may have no identity yet; everything else has one. */
+const unidentified = new Set(['transaction', 'transaction-response', 'batch', 'batch-response']);
 
 function judgeFullUrl({ entry, resource, fullUrl, path }: Entry, type: string, say: SayOfBundle): void {
   if (fullUrl === undefined) {
-    if (identified.has(type) && resource !== undefined)
+    if (!unidentified.has(type) && resource !== undefined)
       say(path, 'full-url', `Every entry of a ${type} needs a fullUrl.`);
     return;
   }

@@ -42,6 +42,16 @@ export const codeSystem: ResourceRule = (resource, path, report, around) => {
     );
   if (supplements === undefined && content === 'supplement')
     say(path, 'content', 'A supplement names the code system it supplements.');
+  const { count } = resource;
+  if (content === 'complete' && typeof count === 'number') {
+    const found = [...codesIn(resource)].length;
+    if (found !== count)
+      say(
+        `${path}.count`,
+        'count',
+        `The content is complete with ${found} concepts; the count says ${count}.`,
+      );
+  }
   const types = judgeProperties(resource, path, say);
 
   // Of a supplement only those of a base that is known whole can be judged.

@@ -20,9 +20,27 @@ export const elements: ResourceRule = (resource, path, report) => {
           rule: 'attachment-size',
         });
     }
-    if (object['system'] === 'urn:ietf:rfc:3986') judgeUri(object, place, report);
+    const system = textIn(object, 'system');
+    // Of what has a system and a text, only a ContactPoint's is a code.
+    if (
+      system !== undefined &&
+      textIn(object, 'value') !== undefined &&
+      !contactSystems.has(system) &&
+      !system.includes(':')
+    )
+      report({
+        severity: 'error',
+        code: 'value',
+        expression: place,
+        text: `The system "${system.slice(0, 100)}" of an identifier is relative; expected an absolute uri.`,
+        rule: 'identifier-system',
+      });
+    if (system === 'urn:ietf:rfc:3986') judgeUri(object, place, report);
   });
 };
+
+/** https://hl7.org/fhir/R4/valueset-contact-point-system.html */
+const contactSystems = new Set(['phone', 'fax', 'email', 'pager', 'url', 'sms', 'other']);
 
 function sizeOf(base64: string): number {
   const text = base64.replace(/\s+/g, '');
