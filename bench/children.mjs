@@ -79,9 +79,9 @@ export async function child(script, { env = {}, output, flags = [] } = {}) {
 }
 
 /** A Tsela server on an empty or given data folder; `mongo` is a database name where MongoDB is to be measured. */
-export async function tsela(folder, { mongo, flags } = {}) {
+export async function tsela(folder, { mongo, flags, open = true, env = {} } = {}) {
   const server = await child('server.mjs', { output: join(folder, 'server.log'), flags });
-  const port = await server.call('listen', { data: join(folder, 'data'), mongo });
+  const port = await server.call('listen', { data: join(folder, 'data'), mongo, open, env });
   return {
     ...server,
     port,

@@ -6,11 +6,17 @@ import { setPriority } from 'node:os';
 import { answering } from './children.mjs';
 
 const requestOf = ({ method = 'GET', url, body, headers = {} }) => {
-  const lines = [`${method} ${url} HTTP/1.1`, 'host: localhost', 'accept: application/fhir+json'];
-  if (body !== undefined) lines.push('content-type: application/fhir+json', `content-length: ${body.length}`);
-  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
+  const all = { host: 'localhost', accept: 'application/fhir+json', ...headers };
+  if (body !== undefined) {
+    all['content-type'] ??= 'application/fhir+json';
+    all['content-length'] = body.length;
+  }
+  const lines = [
+    `${method} ${url} HTTP/1.1`,
+    ...Object.entries(all).map(([name, value]) => `${name}: ${value}`),
+  ];
   const head = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`);
-  return body === undefined ? head : Buffer.concat([head, body]);
+  return body === undefined ? head : Buffer.concat([head, Buffer.from(body)]);
 };
 
 const endOfHead = Buffer.from('\r\n\r\n');

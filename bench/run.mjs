@@ -23,6 +23,7 @@ const measures = [
   'create',
   'ingest',
   'search',
+  'access',
   'calm',
 ];
 /** Takes so long that it is asked for by name, and recorded by itself. */
@@ -64,11 +65,11 @@ const bench = {
     mkdirSync(folder);
     return folder;
   },
-  /** A server on an empty store. */
-  async tsela() {
+  /** A server on an empty store, in open mode unless told otherwise. */
+  async tsela({ open, env } = {}) {
     const folder = bench.folder();
     const database = bench.mongo ? `tsela_bench_${process.pid}_${folders}` : undefined;
-    const server = await tsela(folder, { mongo: database });
+    const server = await tsela(folder, { mongo: database, open, env });
     const stop = async () => {
       await server.stop();
       if (database !== undefined) await dropDatabase(database);
