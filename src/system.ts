@@ -35,6 +35,7 @@ import { serverTerminology, type ServerTerminology } from './terminology/server-
 import { createValidation } from './validation/validation.js';
 import { openAuditTrail } from './system/audit-trail.js';
 import { openPackages } from './system/packages.js';
+import { storedDefinitions } from './system/stored-definitions.js';
 
 /** What the system tells its surroundings; logs and metrics fit it. */
 export interface Notices {
@@ -113,7 +114,8 @@ export async function createSystem(
               failed: message => notices.info(message),
             }),
     });
-    const store = noticed(opened, terminology, documents);
+    const definitions = storedDefinitions(opened);
+    const store = definitions.noticing(noticed(opened, terminology, documents));
     const wanted = searchIndexVersion(config.zone);
     const active = (parameters = await openActiveParameters(documents, store, wanted));
     const validation = createValidation({
@@ -121,6 +123,7 @@ export async function createSystem(
       required: config.profiles,
       installed: packages.installed,
       catalog: terminology.catalog,
+      stored: definitions,
     });
     const settings: Settings = {
       bases: [base, ...aliases],

@@ -86,7 +86,7 @@ export function applyDifferential(
     const cut = name.lastIndexOf('/');
     const from = cut < 0 ? undefined : sliced.slices.find(one => one.sliceName === name.slice(0, cut));
     const slice: Draft = {
-      ...fork(from ?? sliced),
+      ...fork({ ...(from ?? sliced), slices: [] }),
       id: `${sliced.id}:${name}`,
       sliceName: name,
       min: 0,

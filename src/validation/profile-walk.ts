@@ -55,7 +55,12 @@ function frameOf({ value, path }: Item, frame: Frame): Frame {
 
 /** Judges an item by a whole profile. */
 export function walkProfile(item: Item, profile: Profile, frame: Frame, run: Run): void {
+  // A profile may ask of its own element that it be of the profile.
+  const walk = `${item.path} ${profile.url}`;
+  if (run.walking.has(walk)) return;
+  run.walking.add(walk);
   judge(item, profile.root, frameOf(item, frame), run);
+  run.walking.delete(walk);
 }
 
 /** What the element itself asks of one item, then what is within. */

@@ -22,6 +22,8 @@ export interface Profiles {
   readonly structure: (canonical: string) => Structure | undefined;
 }
 
+/** Steps of a path; R4's own have eight. */
+const deepest = 100;
 /** More than any server's packages hold; when there are so many, all are compiled anew. */
 const kept = 5000;
 
@@ -30,13 +32,10 @@ export function createProfiles(find: FindStructure): Profiles {
   const building = new Set<string>();
 
   const structure = (canonical: string): Structure | undefined => {
-    const own = find(canonical);
-    if (own) return own;
+    // R4's own definitions come first: nobody changes what a Patient is by storing another.
     const [url = '', version] = canonical.split('|', 2);
     const core = url.includes(':') ? structureDefinition(url) : undefined;
-    return core && (version === undefined || version === '4.0.1' || version.startsWith('4.0'))
-      ? core
-      : undefined;
+    return core && (version === undefined || version.startsWith('4.0')) ? core : find(canonical);
   };
 
   const get = (canonical: string): Profile | undefined => {
@@ -56,6 +55,9 @@ export function createProfiles(find: FindStructure): Profiles {
   const treeOf = (canonical: string): ElementNode | undefined => get(canonical)?.root;
 
   function compile(found: Structure): Profile | undefined {
+    const elements = [...(found.snapshot?.element ?? []), ...(found.differential?.element ?? [])];
+    if (elements.some(({ path }) => typeof path !== 'string' || path.split('.').length > deepest))
+      return undefined;
     const { url, type } = found;
     const typed = typeTree(type);
     // Some call a profile a specialization; only R4 itself makes types.

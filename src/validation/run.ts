@@ -48,6 +48,8 @@ export interface Run {
   /** What constraints on an element in the frame may ask. */
   readonly ports: (frame: Frame) => InvariantPorts;
   readonly report: Report;
+  /** Place and profile of the walks under way. */
+  readonly walking: Set<string>;
   /** Undefined where this server cannot know what a reference leads to. */
   readonly resolve: (reference: string, frame: Frame) => Target | undefined;
   /** Judges an item by a profile, once. */

@@ -144,6 +144,7 @@ function createRun(parts: ValidatorParts, options: ValidateOptions, report: Repo
       ...parts,
       ports: frame => portsOf(frame, run),
       options: walk,
+      walking: new Set(),
       report: to,
       resolve,
       reporting: made,

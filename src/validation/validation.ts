@@ -42,8 +42,11 @@ export interface ValidationParts {
   readonly required: ReadonlyMap<string, readonly string[]>;
   readonly installed: Installed;
   readonly catalog: Catalog;
-  /** StructureDefinitions stored as resources. @throws NotLoaded */
-  readonly findStructure?: FindStructure;
+  /** Definitions stored as resources, by type and canonical. @throws NotLoaded */
+  readonly stored?: {
+    readonly find: (type: string, canonical: string) => JsonObject | undefined;
+    readonly onChange: (listener: () => void) => void;
+  };
 }
 
 export function createValidation(parts: ValidationParts): Validation {
@@ -54,10 +57,11 @@ export function createValidation(parts: ValidationParts): Validation {
     const global = installed.globals(type);
     return own === undefined ? global : [...own, ...global];
   };
+  const { stored } = parts;
+  const findAny = (type: string, canonical: string): JsonObject | undefined =>
+    stored?.find(type, canonical) ?? installed.find(type, canonical);
   const find: FindStructure = canonical =>
-    ownProfile(canonical) ??
-    parts.findStructure?.(canonical) ??
-    (installed.find('StructureDefinition', canonical) as unknown as Structure | undefined);
+    ownProfile(canonical) ?? (findAny('StructureDefinition', canonical) as unknown as Structure | undefined);
   let profiles = createProfiles(find);
   const make = (): Validate =>
     createValidator({
@@ -68,14 +72,16 @@ export function createValidation(parts: ValidationParts): Validation {
       find: (type, canonical) =>
         type === 'StructureDefinition'
           ? (find(canonical) as unknown as JsonObject | undefined)
-          : installed.find(type, canonical),
+          : findAny(type, canonical),
       requiredProfiles,
     });
   let validator = make();
-  installed.onChange(() => {
+  const anew = (): void => {
     profiles = createProfiles(find);
     validator = make();
-  });
+  };
+  installed.onChange(anew);
+  stored?.onChange(anew);
   const validateAt: Validation['validateAt'] = (at, resource, options) =>
     validator(resource, at === 'strict' ? { ...strict, ...options } : options);
   return {

@@ -2,7 +2,7 @@
 // https://hl7.org/fhir/R4/resource-operation-validate.html
 import { existsSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { onEveryStore } from '../system.js';
+import { onEveryStore, type Answer } from '../system.js';
 
 interface Issue {
   readonly severity: string;
@@ -38,8 +38,7 @@ const parameters = (...parameter: unknown[]): unknown => ({ resourceType: 'Param
 const weight = 'http://hl7.org/fhir/StructureDefinition/bodyweight';
 
 onEveryStore('$validate', {}, tsela => {
-  const send = async (url: string, body?: unknown): Promise<{ status: number; body: Record<string, any> }> =>
-    // eslint-disable-line @typescript-eslint/no-explicit-any -- looks into outcomes
+  const send = (url: string, body?: unknown): Promise<Answer> =>
     tsela().send(body === undefined ? 'GET' : 'POST', url, body);
 
   it('finds nothing wrong with a good resource', async () => {
@@ -111,6 +110,33 @@ onEveryStore('$validate', {}, tsela => {
       expect((await send(`Patient/${id}/$validate?mode=delete`)).status).toBe(200);
       expect((await send('Patient/nobody/$validate?mode=delete')).status).toBe(404);
     });
+  });
+
+  it('judges by profiles stored as resources', async () => {
+    const url = `http://example.org/StructureDefinition/named-${Date.now()}`;
+    const declared = { ...patient, meta: { profile: [url] }, birthDate: '2001-02-03' };
+    expect((await tsela().send('POST', 'Patient', declared)).status).toBe(201);
+    const structure = {
+      resourceType: 'StructureDefinition',
+      url,
+      name: 'Named',
+      status: 'active',
+      kind: 'resource',
+      abstract: false,
+      type: 'Patient',
+      baseDefinition: 'http://hl7.org/fhir/StructureDefinition/Patient',
+      derivation: 'constraint',
+      differential: { element: [{ id: 'Patient.address', path: 'Patient.address', min: 1 }] },
+    };
+    const made = await tsela().send('POST', 'StructureDefinition', structure);
+    expect(made.status).toBe(201);
+    const refused = await tsela().send('POST', 'Patient', declared);
+    expect(refused.status).toBe(422);
+    expect(errorsIn(refused.body)).toEqual(['required Patient']);
+    const address = { ...declared, address: [{ city: 'Maseru' }] };
+    expect((await tsela().send('POST', 'Patient', address)).status).toBe(201);
+    await tsela().send('DELETE', `StructureDefinition/${made.body['id'] as string}`);
+    expect((await tsela().send('POST', 'Patient', declared)).status).toBe(201);
   });
 
   it('refuses what is no resource, no mode, another type', async () => {
