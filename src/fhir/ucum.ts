@@ -40,12 +40,14 @@ function library(): Ucum {
 const known = new Map<string, CanonicalUnit | undefined>();
 /** Clients may send any unit; when there are so many, all are forgotten. */
 const kept = 2000;
+/** Characters of UCUM, section 2.1: no blanks. With others the library writes to the console. */
+const possible = /^[!-~]+$/;
 /** Real units have some ten letters. */
 const longest = 60;
 
 /** The unit in base units; undefined where it cannot be converted. */
 export function canonicalUnit(code: string): CanonicalUnit | undefined {
-  if (code === '' || code.length > longest) return undefined;
+  if (!possible.test(code) || code.length > longest) return undefined;
   if (!known.has(code)) {
     if (known.size >= kept) known.clear();
     known.set(code, convert(code));
@@ -57,7 +59,7 @@ const valid = new Map<string, boolean>();
 
 /** Whether UCUM has such a unit, arbitrary ones and annotations included. */
 export function isUnit(code: string): boolean {
-  if (code === '' || code.length > longest) return false;
+  if (!possible.test(code) || code.length > longest) return false;
   let known = valid.get(code);
   if (known === undefined) {
     if (valid.size >= kept) valid.clear();

@@ -239,7 +239,7 @@ function describedBy(set: ValueSetDefinition, whole: boolean): Resource {
   const kept = Object.fromEntries(
     names.flatMap(name => (rest[name] === undefined ? [] : [[name, rest[name]]])),
   );
-  return { status: 'active', ...kept, resourceType: 'ValueSet' };
+  return { resourceType: 'ValueSet', status: 'active', ...kept };
 }
 
 const booleans = ['includeDesignations', 'includeDefinition', 'activeOnly', 'excludeNested', 'excludeNotForUI', 'excludePostCoordinated']; // prettier-ignore
