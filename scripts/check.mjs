@@ -1,5 +1,7 @@
-// npm run check: what CI runs. Type-check of sources and tests, lint, format, build, tests; all of them, even after a
+// npm run check: what CI runs. Type-check of sources and tests, lint, format, audit of the
+// dependencies, build, tests; all of them, even after a
 // failure, so that one run tells everything. The last line is the total of the tests.
+import { audit } from './audit.mjs';
 import { build, install, runTool } from './ready.mjs';
 import { test } from './test.mjs';
 
@@ -22,6 +24,7 @@ step(
     '*.{js,json,ts}',
   ]),
 );
+step('dependencies', audit());
 step('build', build() ? 0 : 1);
 if (failed.length > 0) console.log(`Failed before the tests: ${failed.join(', ')}`);
 const isBuilt = !failed.includes('build');

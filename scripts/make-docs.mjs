@@ -16,7 +16,8 @@ export async function configurationPage() {
     '',
     'Made from `src/settings.ts` by `node scripts/make-docs.mjs`. Settings are environment variables; an empty value counts as',
     'none. All problems are reported at once when Tsela starts. With `NODE_ENV=production` the values marked *development*',
-    'are refused.',
+    'are refused. A setting marked *secret* can be given by a file that holds it: its name with `_FILE` at the end, such as',
+    '`TSELA_AUTH_SECRET_FILE=/run/secrets/auth`.',
   ];
   for (const section of new Set(settingRows.map(([, row]) => row.section))) {
     lines.push(
@@ -27,7 +28,8 @@ export async function configurationPage() {
       '|---|---|---|---|---|',
     );
     for (const [, row] of settingRows.filter(([, each]) => each.section === section)) {
-      const development = row.developmentOnly === undefined ? '' : ' *(development)*';
+      const development =
+        (row.developmentOnly === undefined ? '' : ' *(development)*') + (row.secret ? ' *(secret)*' : '');
       const fallback = row.shown ?? code(row.fallback);
       lines.push(
         `| ${code(row.env)} | ${cell(fallback)} | ${cell(row.says)}${development} | ${cell(row.kind.accepts)} | ${code(row.example)} |`,

@@ -1,5 +1,6 @@
 // The configuration: options above the environment above the defaults. The only reader of process.env; all problems are
 // reported at once, at start, each with its environment name and an example.
+import { readFileSync } from 'node:fs';
 import { settingRows, type Setting, type SettingName, type settings } from './settings.js';
 
 export type Config = {
@@ -33,7 +34,8 @@ export function readConfig(
   const config: Record<string, unknown> = {};
   for (const [name, setting] of settingRows) {
     const option = given[name];
-    const text = option ?? env[setting.env];
+    const kept = option === undefined && setting.secret ? inFile(setting.env, env, problems) : undefined;
+    const text = option ?? kept ?? env[setting.env];
     config[name] = setting.fallback;
     if (text === undefined || text === '') continue;
     try {
@@ -61,9 +63,34 @@ export function readConfig(
   return result;
 }
 
+/** What stands behind the name of a secret setting to give it by a file instead, as containers are given secrets. */
+const fileEnding = '_FILE';
+
+/** The content of the file that holds the secret; undefined where none is named, or it cannot be used. */
+function inFile(name: string, env: Environment, problems: string[]): string | undefined {
+  const variable = name + fileEnding;
+  const path = env[variable];
+  if (path === undefined || path === '') return undefined;
+  if (env[name] !== undefined && env[name] !== '') {
+    problems.push(`${variable}: ${name} is given too; leave one of them out`);
+    return undefined;
+  }
+  try {
+    const text = readFileSync(path, 'utf8').trim();
+    if (text !== '') return text;
+    problems.push(`${variable}: the file ${path} is empty`);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    problems.push(`${variable}: the file ${path} cannot be read (${code ?? 'unknown reason'}); for example ${variable}=/run/secrets/${name.toLowerCase()}`); // prettier-ignore
+  }
+  return undefined;
+}
+
 /** Names that look like settings and are none: probably misspelt. */
 export function unknownSettings(env: Environment = process.env): readonly string[] {
-  const known = new Set(settingRows.map(([, { env: name }]) => name));
+  const known = new Set(
+    settingRows.flatMap(([, { env: name, secret }]) => (secret ? [name, name + fileEnding] : [name])),
+  );
   return Object.keys(env).filter(name => name.startsWith('TSELA_') && !known.has(name));
 }
 

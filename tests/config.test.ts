@@ -1,4 +1,7 @@
 // Settings: all problems at once, each with its name and an example; nothing guessed.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   checkServing,
@@ -90,6 +93,25 @@ describe('settings', () => {
   it('that are secret are never told', () => {
     const [problem] = problemsOf(() => readConfig({}, { MONGODB_URL: 'mysql://root:geheim@db' }));
     expect(problem).not.toContain('geheim');
+  });
+
+  it('that are secret may be in a file', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tsela-config-'));
+    const file = join(folder, 'secret');
+    const secret = 'a secret of more than thirty-two characters';
+    writeFileSync(file, `${secret}\n`);
+    const inFile = { TSELA_AUTH_SECRET_FILE: file };
+    expect(readConfig({}, inFile).authSecret).toBe(secret);
+    expect(unknownSettings({ ...inFile, TSELA_PORT_FILE: file })).toEqual(['TSELA_PORT_FILE']);
+    const wrong = (env: Record<string, string>) => problemsOf(() => readConfig({}, env))[0];
+    expect(wrong({ ...inFile, TSELA_AUTH_SECRET: secret })).toMatch(/leave one of them out/);
+    expect(wrong({ TSELA_AUTH_SECRET_FILE: join(folder, 'absent') })).toMatch(
+      /TSELA_AUTH_SECRET_FILE.*ENOENT/,
+    );
+    writeFileSync(file, 'geheim');
+    expect(wrong(inFile)).toMatch(/at least 32 characters/);
+    expect(wrong(inFile)).not.toContain('geheim');
+    rmSync(folder, { recursive: true });
   });
 
   it('for development are refused in production', () => {
