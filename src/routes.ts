@@ -11,6 +11,8 @@ import { readOperationDefinition } from './interactions/query-definition.js';
 import { read, vread } from './interactions/read.js';
 import { searchType } from './interactions/search-type.js';
 import { conditionalUpdate, update } from './interactions/update.js';
+import { breakGlass } from './operations/break-glass.js';
+import { disclosures } from './operations/disclosures.js';
 import { cancelJob, jobStatus } from './operations/job.js';
 import { closure } from './operations/closure.js';
 import { everything } from './operations/everything.js';
@@ -186,6 +188,22 @@ export const routes: readonly Route[] = [
     interaction: 'operation',
     permission: 'update',
     handler: move,
+  },
+  {
+    method: 'POST',
+    path: '[type]/[id]/$break-glass',
+    types: ['Patient'],
+    interaction: 'operation',
+    permission: 'read',
+    handler: breakGlass,
+  },
+  {
+    method: 'GET',
+    path: '[type]/[id]/$disclosures',
+    types: ['Patient'],
+    interaction: 'operation',
+    permission: 'read',
+    handler: disclosures,
   },
   {
     method: 'POST',

@@ -381,6 +381,38 @@ export const settings = {
     example: 'tsela,Observation=http://example.org/StructureDefinition/our-observation',
   }),
 
+  consent: row({
+    section: 'Access',
+    env: 'TSELA_CONSENT',
+    kind: oneOf('permit', 'treatment', 'break-glass', 'deny'),
+    fallback: 'permit',
+    says: 'What holds where a patient has said nothing: everyone whose role allows it sees the record; only those who treat; only who breaks the glass; nobody. A facility whose server it is decides.',
+    example: 'treatment',
+  }),
+  proxyUntil: row({
+    section: 'Access',
+    env: 'TSELA_PROXY_UNTIL',
+    kind: integer(0, 150),
+    fallback: 18,
+    says: 'The age in years from which parents no longer stand for a patient.',
+    example: '21',
+  }),
+  discreetFrom: row({
+    section: 'Access',
+    env: 'TSELA_DISCREET_FROM',
+    kind: integer(0, 150),
+    fallback: 12,
+    says: 'The age in years from which parents do not see what is labelled sensitive.',
+    example: '14',
+  }),
+  breakGlassMinutes: row({
+    section: 'Access',
+    env: 'TSELA_BREAK_GLASS_MINUTES',
+    kind: integer(1, 1440),
+    fallback: 60,
+    says: "How long somebody who broke the glass sees past a patient's consent, in minutes.",
+    example: '30',
+  }),
   open: row({
     section: 'Access',
     env: 'TSELA_OPEN',

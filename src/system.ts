@@ -1,19 +1,20 @@
 // The wiring, top to bottom: which adapter, which settings, one dispatch. The only importer of adapters.
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Audit } from './audit/audit.js';
 import { auditRule } from './audit/audit-rule.js';
 import type { AuthorizationServer } from './auth/authorization-server.js';
-import { createDirectory, type Ask } from './auth/directory.js';
+import { createDirectory, type Ask, type CompileGrant } from './auth/directory.js';
 import type { AccessEvent } from './auth/events.js';
+import { openAccessState, type AccessState } from './auth/access-state.js';
 import { openRoles } from './auth/roles.js';
-import { rolesAlone, smartGrant } from './auth/smart-grant.js';
 import { queries } from './clinic/queries.js';
 import type { Config } from './config.js';
 import { createDispatch, type Dispatch } from './dispatch.js';
 import type { JsonObject } from './fhir/json.js';
-import type { Jobs, Settings } from './interactions/context.js';
+import type { Consents, Jobs, Settings } from './interactions/context.js';
+import { instant } from './fhir/ids.js';
 import { PageCache } from './interactions/page-cache.js';
 import { rowsIn } from './interactions/prepare.js';
 import { openActiveParameters, type ActiveParameters } from './jobs/active-parameters.js';
@@ -28,12 +29,14 @@ import { openMongoDocuments } from './storage/mongo/documents.js';
 import { openMongoStore } from './storage/mongo/store.js';
 import { openSqliteDocuments } from './storage/sqlite/documents.js';
 import { openSqliteStore } from './storage/sqlite/store.js';
-import type { RowsOf, Store } from './storage/store.js';
+import type { RowsOf, ServedStore, Store } from './storage/store.js';
 import { definitionStore, noticed, watch } from './interactions/definition-store.js';
 import { remoteTerminology } from './terminology/remote.js';
 import { serverTerminology, type ServerTerminology } from './terminology/server-catalog.js';
 import { createValidation } from './validation/validation.js';
 import { openAuditTrail } from './system/audit-trail.js';
+import { openConsents } from './system/consents.js';
+import { compileBy } from './system/policy.js';
 import { openPackages } from './system/packages.js';
 import { storedDefinitions } from './system/stored-definitions.js';
 
@@ -70,6 +73,12 @@ export interface System {
   readonly reindex: (progress?: (done: number) => void) => Promise<number>;
   /** Absent where nothing is audited. */
   readonly audit: Audit | undefined;
+  /** What an identity may see and do. */
+  readonly compile: CompileGrant;
+  /** What grants depend on besides roles and labels. */
+  readonly access: AccessState;
+  /** Where consents and policies find records, where that is more than the own store. */
+  readonly serveFrom: (all: () => ServedStore) => void;
   /** What codes mean here: R4's definitions, those stored and those loaded. */
   readonly terminology: ServerTerminology;
   /** Throws where the store does not answer. */
@@ -86,6 +95,8 @@ export interface SystemOptions {
   readonly isAudited?: boolean;
   /** Other FHIR bases by which its records are known. */
   readonly aliases?: readonly string[];
+  /** Of the district, where this is a facility's system. */
+  readonly access?: AccessState;
 }
 
 /** @param base the FHIR base by which clients know the server, without trailing slash */
@@ -93,10 +104,12 @@ export async function createSystem(
   config: Config,
   base: string,
   notices: Notices,
-  { isAudited = false, aliases = [] }: SystemOptions = {},
+  { isAudited = false, aliases = [], access: above }: SystemOptions = {},
 ): Promise<System> {
   const { store: opened, documents } = await openStorage(config);
   let unwatch = (): void => undefined;
+  let served: () => ServedStore;
+  const closing: { consents?: Consents } = {};
   let parameters: ActiveParameters | undefined;
   let audit: Audit | undefined;
   let authorization: AuthorizationServer | undefined;
@@ -116,6 +129,7 @@ export async function createSystem(
     });
     const definitions = storedDefinitions(opened);
     const store = definitions.noticing(noticed(opened, terminology, documents));
+    served = () => store;
     const wanted = searchIndexVersion(config.zone);
     const active = (parameters = await openActiveParameters(documents, store, wanted));
     const validation = createValidation({
@@ -125,7 +139,7 @@ export async function createSystem(
       catalog: terminology.catalog,
       stored: definitions,
     });
-    const settings: Settings = {
+    const settings: Settings & Loose = {
       bases: [base, ...aliases],
       zone: config.zone,
       defaultCount: config.count,
@@ -150,6 +164,31 @@ export async function createSystem(
       validation,
       installPackage: packages.install,
     };
+    const access = openAccessState(
+      documents,
+      account => authorization?.authenticate.forget({ account }),
+      above,
+    );
+    const consents = openConsents({
+      store: () => served(),
+      settings,
+      state: access,
+      breakGlassMinutes: config.breakGlassMinutes,
+      onBroken: ({ account, patient, reason, until }) => {
+        const query = new URLSearchParams({ reason, until: instant(until) }).toString();
+        const agent = { principal: `user:${account}`, purpose: 'BTG' };
+        audit?.record({ id: randomUUID(), event: 'break-glass', status: 200, agent, path: `Patient/${patient}`, query }); // prettier-ignore
+      },
+      onFailure: error => notices.failure(error, 'consent'),
+    });
+    if (isAudited) {
+      settings.disclosures = async plan => {
+        await audit?.flush();
+        return served().search(plan);
+      };
+    }
+    closing.consents = consents;
+    settings.consents = consents;
     const rowsOf: RowsOf = version => rowsIn(version, settings);
     const whole = { store, documents, parameters: active, rowsOf, wanted };
     const made = await keepIndexCurrent(whole, (from, done) =>
@@ -178,6 +217,15 @@ export async function createSystem(
       audit,
       onFailure: (error, requestId) => notices.failure(error, requestId),
     });
+    const compile = compileBy({
+      store: () => served(),
+      roles: openRoles(documents),
+      state: access,
+      implicit: config.consent,
+      proxyUntil: config.proxyUntil,
+      discreetFrom: config.discreetFrom,
+      settings: () => ({ bases: settings.bases, zone: settings.zone, now: Date.now() }),
+    });
     unwatch = watch(terminology, documents, error => notices.failure(error, 'terminology'));
     return {
       dispatch,
@@ -190,12 +238,7 @@ export async function createSystem(
           secret: config.authSecret,
           privateJwks: config.privateJwks,
           directory: createDirectory(asking(dispatch)),
-          compile: async identity =>
-            smartGrant(
-              identity,
-              { bases: settings.bases, zone: settings.zone, now: Date.now() },
-              { ...rolesAlone, roles: await openRoles(documents).all() },
-            ),
+          compile,
           onEvent,
           onFailure: error => notices.failure(error, 'authorization'),
           onNotice: notice => notices.info(notice),
@@ -213,10 +256,16 @@ export async function createSystem(
       },
       reindex: progress => makeWholeIndex(whole, progress),
       audit,
+      compile,
+      access,
+      serveFrom(all) {
+        served = all;
+      },
       terminology,
       ready: () => store.ping(),
       async close() {
         unwatch();
+        await consents.stop();
         authorization?.close();
         await worker?.stop();
         active.close();
@@ -227,12 +276,19 @@ export async function createSystem(
     };
   } catch (error) {
     unwatch();
+    await closing.consents?.stop();
     parameters?.close();
     await audit?.close();
     await opened.close();
     await documents.close();
     throw error;
   }
+}
+
+/** What is there only after the settings it needs. */
+interface Loose {
+  consents?: Consents;
+  disclosures?: NonNullable<Settings['disclosures']>;
 }
 
 /** Searches by the same way as everybody's requests. */

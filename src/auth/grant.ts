@@ -47,7 +47,6 @@ export const SYSTEM: Grant = {
   principal: 'system',
   visible: () => all,
   permits: () => true,
-  may: () => true,
 };
 
 /** Open development mode (`--open`, loopback only): everything, for everyone who can reach the port. */
@@ -56,7 +55,6 @@ export const OPEN: Grant = {
   principal: 'open',
   visible: () => all,
   permits: () => true,
-  may: () => true,
 };
 
 /** A request without a token: what is public needs no permission and shows no record. */

@@ -11,6 +11,7 @@ import type { Row } from '../search/rows.js';
 import { WriteConflict, type HistoryScope, type Page, type RowsOf, type ServedStore, type Version, type Write } from '../storage/store.js'; // prettier-ignore
 import { mayDo, type Grant, type Permission } from './grant.js';
 import { checkMasks, maskedBody, noMasks } from './masks.js';
+import { consentSystem } from './patient-consent.js';
 import { isByServer } from './server-writes.js';
 
 export type GuardedStore = ServedStore & {
@@ -104,7 +105,8 @@ export function guarded(
   /** A reference to what is hidden must be refused like one to what does not exist. */
   const checkRequired = async (writes: readonly Write[]): Promise<void> => {
     const own = new Set(writes.map(write => refKey(write.ref)));
-    for (const [index, { requires = [] }] of writes.entries()) {
+    for (const [index, write] of writes.entries()) {
+      const { requires = [] } = isByServer(write) ? {} : write;
       for (const ref of requires) {
         if (grant.visible(ref.type).op === 'all' || own.has(refKey(ref))) continue;
         const version = await store.read(ref);
@@ -169,7 +171,9 @@ export function guarded(
 
 const labelsIn = (rows: readonly Row[]): readonly string[] =>
   rows.flatMap(row =>
-    row.kind === 'token' && row.param === '_security' ? [`${row.system}|${row.code}`] : [],
+    row.kind === 'token' && row.param === '_security' && row.system !== consentSystem
+      ? [`${row.system}|${row.code}`]
+      : [],
   );
 
 /** What a write needs. A creation by PUT is permitted by either, judged by the narrower. */

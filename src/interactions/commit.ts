@@ -63,14 +63,17 @@ export function commit<T extends readonly Prepared[]>(
   return inTurn(keys, async () => {
     for (let attempt = 1; ; attempt++) {
       const prepared = await judged(prepare);
-      const writes = await withRules(
+      const asked = await withRules(
         context,
         prepared.flatMap(one => one.writes),
       );
+      const { consents } = context.settings;
+      const writes = [...asked, ...((await consents?.effects(asked)) ?? [])];
       const kept = receipt?.(prepared);
       if (writes.length === 0 && kept === undefined) return prepared;
       try {
         await context.store.commit(writes, kept);
+        await consents?.committed(asked);
         return prepared;
       } catch (error) {
         if (!(error instanceof WriteConflict)) throw error;

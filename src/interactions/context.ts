@@ -3,6 +3,9 @@ import type { Grant, Permission } from '../auth/grant.js';
 import type { GuardedStore } from '../auth/guarded-store.js';
 import type { CompartmentType } from '../fhir/compartments.js';
 import type { JsonObject } from '../fhir/json.js';
+import type { Resource } from '../fhir/resource.js';
+import type { Page, Write } from '../storage/store.js';
+import type { SearchPlan } from '../search/plan.js';
 import type { ActiveParameters } from '../jobs/active-parameters.js';
 import type { Queue } from '../jobs/queue.js';
 import type { CustomParameters } from '../search/parameters.js';
@@ -45,6 +48,10 @@ export interface Settings {
   /** Looks again which they are, where a commit was refused because they have changed. */
   readonly refreshCustom?: () => Promise<void>;
   readonly rules: readonly WriteRule[];
+  /** AuditEvents, for whoever may know that some are about a patient; absent where nothing is audited. */
+  readonly disclosures?: (plan: SearchPlan) => Promise<Page>;
+  /** What patients' consents add to writes; absent where none are kept. */
+  readonly consents?: Consents;
   /** Moves a patient's record to another facility, and answers how many resources; absent where there are none. */
   readonly move?: (patient: string, facility: string) => Promise<number>;
   /** What writes are judged by, and $validate answers by. */
@@ -53,6 +60,19 @@ export interface Settings {
   readonly installPackage: (kept: KeptPackage) => Promise<void>;
   /** What `_query` may name. */
   readonly queries: readonly NamedQuery[];
+}
+
+export interface Consents {
+  /** The resource as it is to be stored: with the labels that consents put on it, and no others of theirs. */
+  labelled(resource: Resource, id: string): Promise<Resource>;
+  /** What a change of consents changes in other resources, for the same commit. */
+  effects(writes: readonly Write[]): Promise<readonly Write[]>;
+  committed(writes: readonly Write[]): Promise<void>;
+  /** Lets an account see past a patient's consent until then, ms since 1970 UTC. */
+  breakGlass(broken: { account: string; patient: string; reason: string; until: number }): Promise<void>;
+  /** How long that is, in minutes. */
+  readonly breakGlassMinutes: number;
+  stop(): Promise<void>;
 }
 
 export interface Context {

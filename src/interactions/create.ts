@@ -6,7 +6,7 @@ import { criteriaOf, locksOf } from './criteria.js';
 import type { Context, Handler } from './context.js';
 import { judgeBy, type Judge } from './judge.js';
 import { perform } from './perform.js';
-import { atMostOne, resourceOf, writeOf, type Prepared } from './prepare.js';
+import { atMostOne, labelled, resourceOf, writeOf, type Prepared } from './prepare.js';
 
 /** Judges a create: with criteria (If-None-Exist) only where they find nothing. `ref` is fixed before, so that a retry is the same. */
 export async function prepareCreate(
@@ -16,8 +16,10 @@ export async function prepareCreate(
   resource: Resource,
   ifNoneExist?: string,
 ): Promise<Prepared> {
+  const { settings } = context;
   if (ifNoneExist === undefined) {
-    const { write, version } = writeOf(context.settings, ref, undefined, 'POST', resource);
+    const own = await labelled(settings, resource, ref.id);
+    const { write, version } = writeOf(settings, ref, undefined, 'POST', own);
     return { writes: [write], result: { status: 201, version } };
   }
   const criteria = criteriaOf(context, ref.type, ifNoneExist);
@@ -27,7 +29,8 @@ export async function prepareCreate(
     const version = await judge.read(existing);
     return { writes: [], result: version === undefined ? { status: 200 } : { status: 200, version } };
   }
-  const { write, version } = writeOf(context.settings, ref, undefined, 'POST', resource, condition);
+  const own = await labelled(settings, resource, ref.id);
+  const { write, version } = writeOf(settings, ref, undefined, 'POST', own, condition);
   return { writes: [write], result: { status: 201, version } };
 }
 

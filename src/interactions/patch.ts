@@ -14,7 +14,7 @@ import { judgeBy, type Judge } from './judge.js';
 import { mediaTypeOf, xmlPatchType } from './media.js';
 import { perform } from './perform.js';
 import { checkConditions, conditionsOf, type Conditions } from './precondition.js';
-import { atMostOne, checked, resourceIn, writeOf, type Prepared } from './prepare.js';
+import { atMostOne, checked, labelled, resourceIn, writeOf, type Prepared } from './prepare.js';
 
 /** A patch document, ready to be applied to whatever the resource is when it is judged. */
 export type Patch = (resource: Resource) => Resource;
@@ -68,12 +68,13 @@ export async function preparePatch(
   if (current === undefined) throw new FhirError('not-found', `There is no ${refKey(ref)}.`);
   if (current.body === undefined) throw new FhirError('gone', `${refKey(ref)} was deleted.`);
   const before = resourceIn(current);
-  const after = patch(before);
-  if (after['id'] !== ref.id)
+  const patched = patch(before);
+  if (patched['id'] !== ref.id)
     throw new FhirError('business-rule', 'A patch must not change the id.', { expression: `${ref.type}.id` });
-  if (after['resourceType'] !== ref.type)
+  if (patched['resourceType'] !== ref.type)
     throw new FhirError('business-rule', 'A patch must not change the resourceType.');
-  checked(after, ref.type);
+  checked(patched, ref.type);
+  const after = await labelled(context.settings, patched, ref.id);
   if (sameContent(before, after)) return { writes: [], result: { status: 200, version: current } };
   const { write, version } = writeOf(context.settings, ref, current, 'PATCH', after, condition);
   return { writes: [write], result: { status: 200, version } };

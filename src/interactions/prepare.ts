@@ -119,6 +119,10 @@ export function writeOf(
   return { write, version: { ref, version: expected + 1, lastUpdated, method, body } };
 }
 
+/** The resource with the labels that patients' consents put on it. */
+export const labelled = async (settings: Settings, resource: Resource, id: string): Promise<Resource> =>
+  settings.consents === undefined ? resource : settings.consents.labelled(resource, id);
+
 /** @throws FhirError `invalid-reference` for `Type?criteria`: only a transaction exchanges it, and it did before. */
 function refuseConditional(resource: Resource): void {
   for (const { reference, expression } of referencesIn(resource)) {

@@ -13,7 +13,7 @@ import { criteriaInUrl, criteriaOf, locksOf } from './criteria.js';
 import { judgeBy, type Judge } from './judge.js';
 import { perform } from './perform.js';
 import { checkConditions, conditionsOf, type Conditions } from './precondition.js';
-import { atMostOne, checkId, resourceIn, resourceOf, writeOf, type Prepared } from './prepare.js';
+import { atMostOne, checkId, labelled, resourceIn, resourceOf, writeOf, type Prepared } from './prepare.js';
 
 /** Judges an update of `ref`: creates it where it does not exist, changes nothing where nothing differs. */
 export async function prepareUpdate(
@@ -48,12 +48,13 @@ export async function prepareUpdate(
   }
   if (current?.body !== undefined) {
     const stored = resourceIn(current);
-    const next = withLabelsOf(stored, resource);
+    const next = await labelled(settings, withLabelsOf(stored, resource), ref.id);
     if (sameContent(stored, next)) return { writes: [], result: { status: 200, version: current } };
     const { write, version } = writeOf(settings, ref, current, 'PUT', next, found?.condition);
     return { writes: [write], result: { status: 200, version } };
   }
-  const { write, version } = writeOf(settings, ref, current, 'PUT', resource, found?.condition);
+  const fresh = await labelled(settings, resource, ref.id);
+  const { write, version } = writeOf(settings, ref, current, 'PUT', fresh, found?.condition);
   return { writes: [write], result: { status: 201, version } };
 }
 

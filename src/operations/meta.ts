@@ -4,13 +4,13 @@
 import { FhirError } from '../errors.js';
 import { isObject, type Json, type JsonObject } from '../fhir/json.js';
 import { refKey, type Ref, type Resource } from '../fhir/resource.js';
-import { unstamped } from '../fhir/stamp.js';
+import { sameContent, unstamped } from '../fhir/stamp.js';
 import { sendResource } from '../interactions/answer.js';
 import type { Context, Handler } from '../interactions/context.js';
 import type { FhirResponse } from '../interactions/exchange.js';
 import { perform } from '../interactions/perform.js';
 import { checkConditions, conditionsOf } from '../interactions/precondition.js';
-import { resourceIn, resourceOf, writeOf } from '../interactions/prepare.js';
+import { labelled, resourceIn, resourceOf, writeOf } from '../interactions/prepare.js';
 import type { Version } from '../storage/store.js';
 
 /** The three sets within Meta, and what tells their members apart. */
@@ -78,7 +78,9 @@ function change(context: Context, apply: Change): Promise<FhirResponse> {
       }
       if (!changed) return { writes: [], result: { status: 200, version: current } };
       const { meta: _before, ...rest } = resource;
-      const changedTo = { ...rest, ...(Object.keys(after).length > 0 && { meta: after }) } as Resource;
+      const asked = { ...rest, ...(Object.keys(after).length > 0 && { meta: after }) } as Resource;
+      const changedTo = await labelled(settings, asked, id);
+      if (sameContent(resource, changedTo)) return { writes: [], result: { status: 200, version: current } };
       const { write, version } = writeOf(settings, ref, current, 'PUT', changedTo);
       return { writes: [write], result: { status: 200, version } };
     },

@@ -56,7 +56,7 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
       { ...config, data: folder, mongoDatabase: `${config.mongoDatabase}_${id.replaceAll('-', '_')}` },
       origin + facilityPath(id),
       notices,
-      { isAudited, aliases: main.settings.bases },
+      { isAudited, aliases: main.settings.bases, access: main.access },
     );
     systems.set(id, system);
     if (working) system.work();
@@ -111,6 +111,7 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
       homeOf: write => homeOf(write, { facilities, members, shared: own }),
     });
   };
+  main.serveFrom(all);
   const settings: Settings = Object.assign(Object.create(main.settings) as Settings, {
     move: async (patient: string, to: string) => {
       systemOf(to);

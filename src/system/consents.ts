@@ -1,0 +1,233 @@
+// Patients' consents on a store: the labels they put on what is written, and on what is there when a Consent changes, in
+// its own commit. Where that is more than one commit holds, the patient's record is closed first and the rest filled in.
+// docs/consent.md
+import { labelCodes, rulesOf, spanOf, withConsentLabels, type Rule } from '../auth/patient-consent.js';
+import { byServer } from '../auth/server-writes.js';
+import { now as instantNow } from '../fhir/ids.js';
+import type { Consents, Settings } from '../interactions/context.js';
+import { stamp } from '../fhir/stamp.js';
+import { refKey, type Resource } from '../fhir/resource.js';
+import { resourceIn, rowsIn } from '../interactions/prepare.js';
+import { indexRows } from '../search/index-rows.js';
+import { inCompartment, ownersIn, typesInCompartment } from '../search/compartment.js';
+import { and, type Position, type SearchPlan } from '../search/plan.js';
+import { equal, leaf } from '../search/types/search-type.js';
+import { parseJson } from '../fhir/json.js';
+import type { AccessState, Broken } from '../auth/access-state.js';
+import { WriteConflict, type ServedStore, type Version, type Write } from '../storage/store.js';
+
+/** So many labels go into the Consent's own commit. */
+const mostInOne = 200;
+const page = 200;
+const mostRecent = 1000;
+/** ms. Where another process stores a consent meanwhile, what was written here is looked at again (`committed`). */
+const recently = 50;
+/** Write-once, and of no use labelled: who reads them is an administrator. */
+const unlabelled = new Set(['AuditEvent']);
+const inRecord: ReadonlySet<string> = new Set(typesInCompartment('Patient'));
+const types = typesInCompartment('Patient').filter(type => !unlabelled.has(type));
+
+export interface ConsentOptions {
+  /** Of the records; that of a district may lead to several. */
+  readonly store: () => ServedStore;
+  readonly settings: Settings;
+  readonly state: AccessState;
+  readonly breakGlassMinutes: number;
+  /** Writes down who broke the glass and why. */
+  readonly onBroken: (broken: Broken) => void;
+  readonly onFailure: (error: unknown) => void;
+}
+
+export function openConsents(options: ConsentOptions): Consents {
+  const { store, settings, state, breakGlassMinutes, onFailure } = options;
+  const { bases } = settings;
+
+  const ownersOf = (resource: Resource, id: string | undefined): readonly string[] =>
+    resource.resourceType === 'Patient'
+      ? id === undefined ? [] : [id]
+      : ownersIn('Patient', resource.resourceType, indexRows(resource, settings)); // prettier-ignore
+
+  /** Consents of the patient that are active, as they are stored; `instead` stands for what a commit makes of some. */
+  const consentsOf = async (
+    patient: string,
+    instead: ReadonlyMap<string, Resource | undefined> = new Map(),
+  ): Promise<readonly (readonly Rule[])[]> => {
+    const found = new Map<string, Resource | undefined>();
+    const where = and(
+      inCompartment('Patient', patient, ['Consent']),
+      leaf('token', 'status', [equal('code', 'active')]),
+    );
+    for await (const version of all({ types: ['Consent'], where, sort: [], count: page, total: 'none' }))
+      found.set(refKey(version.ref), resourceIn(version));
+    for (const [key, resource] of instead) found.set(key, resource);
+    const at = Date.now();
+    return [...found.entries()]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .flatMap(([, consent]) =>
+        consent === undefined || !isAbout(consent, patient) ? [] : [rulesOf(consent, bases, at)],
+      );
+  };
+  /** What was found a moment ago, while nothing was committed: the entries of a Bundle are about one patient. */
+  const recent = new Map<string, { readonly generation: number | undefined; readonly until: number; readonly rules: ReturnType<typeof consentsOf> }>(); // prettier-ignore
+  const consentsNow = (patient: string): ReturnType<typeof consentsOf> => {
+    const generation = store().generation?.();
+    const now = performance.now();
+    const known = recent.get(patient);
+    if (known !== undefined && known.generation === generation && known.until > now) return known.rules;
+    if (recent.size >= mostRecent) recent.clear();
+    const rules = consentsOf(patient);
+    recent.set(patient, { generation, until: now + recently, rules });
+    rules.catch(() => recent.delete(patient));
+    return rules;
+  };
+  const isAbout = (consent: Resource, patient: string): boolean =>
+    ownersOf(consent, undefined).includes(patient);
+
+  async function* all(plan: SearchPlan): AsyncGenerator<Version> {
+    for (let after: Position | undefined; ;) {
+      const { versions, next }: { versions: readonly Version[]; next?: Position } = await store().search({ ...plan, ...(after === undefined ? {} : { after }) }); // prettier-ignore
+      yield* versions;
+      if (next === undefined) return;
+      after = next;
+    }
+  }
+
+  const labelsOf = async (
+    resource: Resource,
+    id: string | undefined,
+    rulesBy: (patient: string) => ReturnType<typeof consentsOf> = consentsNow,
+  ): Promise<Resource> => {
+    if (!inRecord.has(resource.resourceType) || unlabelled.has(resource.resourceType))
+      return withConsentLabels(resource, []);
+    const owners = ownersOf(resource, id);
+    const consents = (await Promise.all(owners.map(rulesBy))).flat();
+    // A consent names what it hides: whom it denies does not read it.
+    const own = resource.resourceType === 'Consent' ? [rulesOf(resource, bases, Date.now()).map(openly)] : [];
+    const key = `${resource.resourceType}/${id ?? ''}`;
+    const about = { resource, key, rows: indexRows(resource, settings) };
+    return withConsentLabels(resource, labelCodes([...consents, ...own], about));
+  };
+  const openly = (rule: Rule): Rule => ({ ...rule, covers: () => true });
+
+  /** What has other labels than the consents want, of one patient. */
+  async function* wanting(
+    patient: string,
+    instead?: ReadonlyMap<string, Resource | undefined>,
+  ): AsyncGenerator<Write> {
+    const where = inCompartment('Patient', patient, types);
+    const known = new Map<string, ReturnType<typeof consentsOf>>();
+    const rulesBy = (owner: string): ReturnType<typeof consentsOf> => {
+      const rules = known.get(owner) ?? consentsOf(owner, instead);
+      known.set(owner, rules);
+      return rules;
+    };
+    for await (const version of all({ types, where, sort: [], count: page, total: 'none' })) {
+      const resource = resourceIn(version);
+      const labelled = await labelsOf(resource, version.ref.id, rulesBy);
+      if (labelled !== resource) yield relabelled(version, labelled);
+    }
+  }
+
+  const relabelled = (version: Version, resource: Resource): Write => {
+    const lastUpdated = instantNow();
+    return byServer({
+      ref: version.ref,
+      expected: version.version,
+      method: 'PUT',
+      lastUpdated,
+      body: stamp(resource, { id: version.ref.id, version: version.version + 1, lastUpdated }),
+      rows: indexRows(resource, settings),
+      replaces: rowsIn(version, settings),
+      ...(settings.custom === undefined ? {} : { index: settings.custom.generation }),
+    });
+  };
+
+  const patientsOf = (writes: readonly Write[]): readonly string[] => [
+    ...new Set(
+      writes
+        .filter(write => write.ref.type === 'Consent')
+        .flatMap(write => [
+          ...ownersIn('Patient', 'Consent', write.rows),
+          ...ownersIn('Patient', 'Consent', write.replaces),
+        ]),
+    ),
+  ];
+
+  /** Labels everything of the patient that lacks them. Others may write meanwhile: what moved is looked at again. */
+  const fill = async (patient: string): Promise<void> => {
+    for (let again = true; again;) {
+      again = false;
+      let some: Write[] = [];
+      const commit = async (): Promise<void> => {
+        if (some.length === 0) return;
+        const writes = some;
+        some = [];
+        try {
+          await store().commit(writes);
+        } catch (error) {
+          if (!(error instanceof WriteConflict)) throw error;
+          if (error.reason === 'index') await settings.refreshCustom?.();
+          // One by one, those that moved are left for the next round.
+          for (const write of writes) await store().commit([write]).catch((one: unknown) => { if (!(one instanceof WriteConflict)) throw one; again = true; }); // prettier-ignore
+        }
+      };
+      for await (const write of wanting(patient)) {
+        some.push(write);
+        if (some.length === page) await commit();
+      }
+      await commit();
+    }
+  };
+
+  const work = state.fillBy(fill, onFailure);
+
+  return {
+    labelled: (resource, id) => labelsOf(resource, id),
+    async effects(writes) {
+      const patients = patientsOf(writes);
+      if (patients.length === 0) return [];
+      const made = new Map<string, Resource | undefined>();
+      for (const { ref, body } of writes)
+        if (ref.type === 'Consent') made.set(refKey(ref), body === undefined ? undefined : (parseJson(body) as Resource)); // prettier-ignore
+      const taken = new Set(writes.map(write => refKey(write.ref)));
+      const added = new Map<string, Write>();
+      for (const patient of patients) {
+        let left = false;
+        for await (const write of wanting(patient, made)) {
+          if (taken.has(refKey(write.ref))) left = true;
+          else if (added.size < mostInOne) added.set(refKey(write.ref), write);
+          else {
+            left = true;
+            break;
+          }
+        }
+        // Closed before it is stored: whatever fails from here on, nothing opens.
+        if (left) await state.close(patient);
+      }
+      return [...added.values()];
+    },
+    async committed(writes) {
+      const isShared = store().generation === undefined;
+      if (isShared && writes.some(write => write.ref.type === 'Consent')) recent.clear();
+      const patients = patientsOf(writes);
+      if (patients.length === 0) return;
+      for (const patient of patients) {
+        // What was judged before the Consent and stored after it has not seen it: looked at when no commit can be that old.
+        for (const later of [0, 2_000, 25_000]) await state.due(patient, Date.now() + later);
+        for (const { body, ref } of writes) {
+          if (ref.type !== 'Consent' || body === undefined) continue;
+          const { from, to } = spanOf(parseJson(body) as Resource);
+          for (const at of [from, to + 1])
+            if (Number.isFinite(at) && at > Date.now()) await state.due(patient, at);
+        }
+      }
+      work.wake();
+    },
+    async breakGlass(broken) {
+      options.onBroken(broken);
+      await state.breakGlass(broken);
+    },
+    breakGlassMinutes,
+    stop: () => work.stop(),
+  };
+}
