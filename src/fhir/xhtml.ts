@@ -1,5 +1,6 @@
 // The XHTML a narrative may hold: an allow-list of elements and attributes, links that do nothing, well-formed to the
 // last tag. Scanned tag by tag without making a tree. https://hl7.org/fhir/R4/narrative.html#xhtml
+import { tableOf } from './table.js';
 
 export interface NarrativeProblem {
   /** txt-1 what is not allowed, txt-2 no content, xhtml not well-formed, link what leads nowhere a browser goes. */
@@ -19,7 +20,7 @@ const attributes = names(
   'title style class id lang xml:lang dir accesskey tabindex span width align valign char charoff abbr axis headers ' +
     'scope rowspan colspan xmlns',
 );
-const ofElement: Readonly<Record<string, ReadonlySet<string>>> = {
+const ofElement = tableOf({
   a: names('name href hreflang charset type rel rev shape coords'),
   img: names('src alt longdesc height usemap ismap border'),
   map: names('name'),
@@ -33,7 +34,7 @@ const ofElement: Readonly<Record<string, ReadonlySet<string>>> = {
   ol: names('start type'),
   ul: names('type'),
   li: names('value type'),
-};
+});
 const namespace = 'http://www.w3.org/1999/xhtml';
 
 const openTag =
@@ -139,7 +140,7 @@ function judgeAttributes(element: string, given: string, add: Add): void {
   for (let match = attribute.exec(given); match !== null; match = attribute.exec(given)) {
     const [, name = '', double, single] = match;
     const allowed =
-      attributes.has(name) || ofElement[element]?.has(name) === true || name.startsWith('xmlns:');
+      attributes.has(name) || ofElement(element)?.has(name) === true || name.startsWith('xmlns:');
     if (!allowed) add('txt-1', `The attribute ${shown(name)} of <${element}> is not allowed in a narrative.`);
     else if (name === 'href' || name === 'src')
       judgeLink(element, name, (double ?? single ?? '').trim(), add);

@@ -3,6 +3,7 @@
 // Surprising: dom-3 is wider here than its expression in R4, which overlooks what a narrative refers to.
 import { structureDefinition, type Constraint } from '../fhir/definitions.js';
 import { isObject, type Json, type JsonObject } from '../fhir/json.js';
+import { tableOf } from '../fhir/table.js';
 import { narrativeProblems } from '../fhir/xhtml.js';
 import { corrected } from './errata.js';
 
@@ -50,13 +51,23 @@ const isContainedUsed: NativeInvariant = value => {
   });
 };
 
+const ids = new WeakMap<JsonObject, ReadonlySet<unknown>>();
+/** Made once per container: each reference asks. */
+function containedIds(container: JsonObject): ReadonlySet<unknown> {
+  let known = ids.get(container);
+  if (known === undefined) {
+    known = new Set(contained(container).map(one => one['id']));
+    ids.set(container, known);
+  }
+  return known;
+}
+
 const metaOf = (resource: JsonObject): JsonObject => (isObject(resource['meta']) ? resource['meta'] : {});
 
 const isLocalReferenceThere: NativeInvariant = (value, _resource, rootResource) => {
   const reference = isObject(value) ? value['reference'] : undefined;
   if (typeof reference !== 'string' || !reference.startsWith('#') || reference === '#') return true;
-  const id = reference.slice(1);
-  return contained(rootResource).some(one => one['id'] === id);
+  return containedIds(rootResource).has(reference.slice(1));
 };
 
 const isExtension: NativeInvariant = value => {
@@ -77,13 +88,13 @@ const byKey: Readonly<Record<string, NativeInvariant>> = {
 };
 
 /** Both have the same expression, so that only their keys tell them apart. */
-const narrative: Readonly<Record<string, NativeInvariant>> = {
+const narrative = tableOf<NativeInvariant>({
   'txt-1': value =>
     typeof value !== 'string' ||
     narrativeProblems(value).every(({ rule }) => rule === 'txt-2' || rule === 'link'),
   'txt-2': value =>
     typeof value !== 'string' || narrativeProblems(value).every(({ rule }) => rule !== 'txt-2'),
-};
+});
 
 /** By the expression, as R4 publishes it and as it is corrected; a profile that says the same under another key included. */
 const byExpression: ReadonlyMap<string, NativeInvariant> = new Map(
@@ -103,5 +114,5 @@ export const nativeInvariant = ({ key, expression }: Constraint): NativeInvarian
   expression === undefined
     ? undefined
     : expression === 'htmlChecks()'
-      ? narrative[key]
+      ? narrative(key)
       : byExpression.get(expression);

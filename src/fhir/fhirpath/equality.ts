@@ -181,6 +181,7 @@ export class Lookup {
     spend(this.context, this.others.length);
     if (typeof simple === 'number')
       return this.others.some(other => equalItems(other, item, this.context) === true);
+    spend(this.context, this.simple.size);
     if ([...this.numbers()].some(number => equalItems(number, item, this.context) === true)) return true;
     return this.others.some(other => equalItems(other, item, this.context) === true);
   }

@@ -1,5 +1,6 @@
 // Quantities of FHIRPath: a decimal and a unit, which is UCUM or a word of the calendar. https://hl7.org/fhirpath/#quantity
 import { canonicalUnit } from '../ucum.js';
+import { tableOf } from '../table.js';
 import { Fixed } from './fixed.js';
 
 /** Words of the calendar that are exactly a UCUM unit; a year and a month are not. */
@@ -60,15 +61,15 @@ export function parseQuantity(text: string): Quantity | undefined {
   return calendar === undefined ? undefined : new Quantity(value, calendar, true);
 }
 
-const ofUcum: Readonly<Record<string, string>> = {
+const ofUcum = tableOf({
   wk: 'week',
   d: 'day',
   h: 'hour',
   min: 'minute',
   s: 'second',
   ms: 'millisecond',
-};
+});
 
 /** The calendar's word for a unit that may be added to a date; undefined for others, UCUM's years and months too. */
 export const calendarUnit = ({ unit, calendar }: Quantity): string | undefined =>
-  calendar ? unit : (ofUcum[unit] ?? words.exec(unit)?.[1]);
+  calendar ? unit : (ofUcum(unit) ?? words.exec(unit)?.[1]);

@@ -2,22 +2,23 @@
 import { FhirPathError } from './fhirpath-error.js';
 import type { Run } from './closure.js';
 import { Decimal, isObject, lexemeOf, type Json } from '../json.js';
+import { tableOf } from '../table.js';
 import { Fixed } from './fixed.js';
 import { rootNode } from './node.js';
 import { nothing, type Items } from './values.js';
 
-const fixedNames: Readonly<Record<string, string>> = {
+const fixedNames = tableOf({
   sct: 'http://snomed.info/sct',
   loinc: 'http://loinc.org',
   ucum: 'http://unitsofmeasure.org',
-};
+});
 
 export function variable(name: string): Run {
   if (name === 'context') return (_focus, context) => context.context;
   if (name === 'resource') return (_focus, context) => [context.resource];
   if (name === 'rootResource') return (_focus, context) => [context.rootResource];
   const known =
-    fixedNames[name] ??
+    fixedNames(name) ??
     (name.startsWith('vs-')
       ? `http://hl7.org/fhir/ValueSet/${name.slice(3)}`
       : name.startsWith('ext-')

@@ -7,6 +7,7 @@ import { Fixed } from '../../fhir/fhirpath/fixed.js';
 import { Quantity } from '../../fhir/fhirpath/quantity.js';
 import { Temporal } from '../../fhir/fhirpath/temporal.js';
 import { isNumber, isObject, lexemeOf, type Json, type JsonObject } from '../../fhir/json.js';
+import { tableOf } from '../../fhir/table.js';
 import type { Report, Surroundings } from '../finding.js';
 import { textIn, objectsIn } from './reading.js';
 
@@ -30,7 +31,7 @@ export function choiceIn(holder: JsonObject, stem: string): Value | undefined {
 }
 
 /** The types an item's answers may have. https://hl7.org/fhir/R4/valueset-item-type.html */
-const answerTypes: Readonly<Record<string, readonly string[]>> = {
+const answerTypes = tableOf<readonly string[]>({
   boolean: ['boolean'],
   decimal: ['decimal'],
   integer: ['integer'],
@@ -45,7 +46,7 @@ const answerTypes: Readonly<Record<string, readonly string[]>> = {
   attachment: ['Attachment'],
   reference: ['Reference'],
   quantity: ['Quantity'],
-};
+});
 
 /** The value of an extension, by the end of its url. */
 export function extensionOf(item: JsonObject, ...names: readonly string[]): Value | undefined {
@@ -72,6 +73,17 @@ const quantityOf = (value: Json): { quantity: Quantity; isFormal: boolean } | un
   };
 };
 
+const temporalTypes = tableOf({
+  date: 'Date',
+  dateTime: 'DateTime',
+  instant: 'DateTime',
+  time: 'Time',
+} as const);
+const temporal = ({ type, value }: Value): Temporal | undefined => {
+  const kind = temporalTypes(type);
+  return kind === undefined ? undefined : Temporal.parse(String(value), kind);
+};
+
 /** Negative, zero, positive; undefined where the two cannot be compared. */
 export function compareValues(a: Value, b: Value): number | undefined {
   if (isNumber(a.value) && isNumber(b.value)) return Number(a.value) - Number(b.value);
@@ -80,11 +92,8 @@ export function compareValues(a: Value, b: Value): number | undefined {
     return x === undefined || y === undefined ? undefined : x.quantity.compare(y.quantity);
   }
   if (typeof a.value !== 'string' || typeof b.value !== 'string') return undefined;
-  const kind = { date: 'Date', dateTime: 'DateTime', instant: 'DateTime', time: 'Time' } as const;
-  if (a.type in kind && b.type in kind) {
-    const [x, y] = [a, b].map(({ type, value }) =>
-      Temporal.parse(value as string, kind[type as keyof typeof kind]),
-    );
+  const [x, y] = [temporal(a), temporal(b)];
+  if (x !== undefined || y !== undefined) {
     const order = x && y ? x.compare(y) : undefined;
     return order === false ? undefined : order;
   }
@@ -134,7 +143,7 @@ export function judgeAnswer(
   ): void => report({ severity, code, expression: place, text, rule: `answer-${rule}` });
   const kind = textIn(question, 'type') ?? '';
   const options = objectsIn(question, 'answerOption').flatMap(option => choiceIn(option, 'value') ?? []);
-  const types = new Set([...(answerTypes[kind] ?? []), ...options.map(({ type }) => type)]);
+  const types = new Set([...(answerTypes(kind) ?? []), ...options.map(({ type }) => type)]);
   if (!types.has(given.type)) {
     if (types.size > 0)
       say(

@@ -1,7 +1,7 @@
 // References within a bundle: to one entry and no other, of the version they name; in documents and messages to entries
 // that are there, from where every entry can be reached.
 // https://hl7.org/fhir/R4/bundle.html#references, https://hl7.org/fhir/R4/documents.html#content, https://hl7.org/fhir/R4/messaging.html#bundle
-import type { JsonObject } from '../../fhir/json.js';
+import { isObject, type JsonObject } from '../../fhir/json.js';
 import { eachObject, listIn, objectsIn, textIn } from './reading.js';
 
 export interface Entry {
@@ -133,9 +133,9 @@ function judgeNeeded(first: Entry, resource: JsonObject, type: string, index: In
     return;
   }
   for (const name of ofComposition) need(resource[name], `${path}.${name}`);
-  listIn(resource, 'attester').forEach((_, i) =>
-    need(objectsIn(resource, 'attester')[i]?.['party'], `${path}.attester[${i}].party`),
-  );
+  listIn(resource, 'attester').forEach((attester, i) => {
+    if (isObject(attester)) need(attester['party'], `${path}.attester[${i}].party`);
+  });
   const sections = (holder: JsonObject, at: string): void => {
     objectsIn(holder, 'section').forEach((section, i) => {
       const place = `${at}.section[${i}]`;
@@ -148,6 +148,7 @@ function judgeNeeded(first: Entry, resource: JsonObject, type: string, index: In
 
 /** The usual mistake: the same type and id under another base. */
 function hint(reference: string, index: Index): string {
+  if (index.size > 1000) return ''; // a courtesy, not worth a search per reference
   const end = /[A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64}/.exec(reference)?.[0];
   const near = [...index].find(
     ([url, [entry]]) => end !== undefined && (url.endsWith(`/${end}`) || refOf(entry?.resource) === end),

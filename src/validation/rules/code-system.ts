@@ -1,12 +1,13 @@
 // Code systems: what they say they hold is what they hold, properties are declared once and of the type of their values.
 // https://hl7.org/fhir/R4/codesystem.html, https://hl7.org/fhir/R4/codesystem.html#defined-props
 import type { JsonObject } from '../../fhir/json.js';
+import { tableOf } from '../../fhir/table.js';
 import type { ResourceRule } from '../finding.js';
 import { choiceIn } from './answers.js';
 import { objectsIn, textIn } from './reading.js';
 
 /** Properties FHIR defines, by code, with their types. */
-export const definedProperties: Readonly<Record<string, string>> = {
+export const definedProperties = tableOf({
   inactive: 'boolean',
   deprecated: 'dateTime',
   deprecationDate: 'dateTime',
@@ -19,7 +20,7 @@ export const definedProperties: Readonly<Record<string, string>> = {
   synonym: 'code',
   comment: 'string',
   itemWeight: 'decimal',
-};
+});
 const definedUri = 'http://hl7.org/fhir/concept-properties#';
 
 export const codeSystem: ResourceRule = (resource, path, report, around) => {
@@ -56,7 +57,7 @@ export const codeSystem: ResourceRule = (resource, path, report, around) => {
 
   // Of a supplement only those of a base that is known whole can be judged.
   const base = supplements === undefined ? undefined : around.find('CodeSystem', supplements);
-  const known = base?.['content'] === 'complete' ? new Set(codesIn(base)) : undefined;
+  const known = base?.['content'] === 'complete' ? codesOf(base) : undefined;
   const seen = new Set<string>();
   eachConcept(concepts, `${path}.concept`, (concept, place) => {
     const code = textIn(concept, 'code');
@@ -72,7 +73,7 @@ export const codeSystem: ResourceRule = (resource, path, report, around) => {
     objectsIn(concept, 'property').forEach((property, i) => {
       const name = textIn(property, 'code') ?? '';
       const value = choiceIn(property, 'value');
-      const type = types.get(name) ?? definedProperties[name];
+      const type = types.get(name) ?? definedProperties(name);
       if (type === undefined && supplements === undefined)
         say(`${place}.property[${i}]`, 'property', `The property "${name.slice(0, 80)}" is not declared.`);
       else if (
@@ -104,7 +105,7 @@ function judgeProperties(resource: JsonObject, path: string, say: Say): Readonly
       say(place, 'property', `Another property has the uri ${uri.slice(0, 200)} too.`);
     if (uri !== undefined) uris.add(uri);
     const defined = uri?.startsWith(definedUri) === true ? uri.slice(definedUri.length) : undefined;
-    const expected = definedProperties[defined ?? code];
+    const expected = definedProperties(defined ?? code);
     if (
       expected !== undefined &&
       expected !== type &&
@@ -122,7 +123,18 @@ function judgeProperties(resource: JsonObject, path: string, say: Say): Readonly
   return types;
 }
 
-export function* codesIn(system: JsonObject): Iterable<string> {
+const codes = new WeakMap<JsonObject, ReadonlySet<string>>();
+/** All codes of a code system; made once, because each filter may ask. */
+export function codesOf(system: JsonObject): ReadonlySet<string> {
+  let known = codes.get(system);
+  if (known === undefined) {
+    known = new Set(codesIn(system));
+    codes.set(system, known);
+  }
+  return known;
+}
+
+function* codesIn(system: JsonObject): Iterable<string> {
   for (const concept of objectsIn(system, 'concept')) {
     const code = textIn(concept, 'code');
     if (code !== undefined) yield code;

@@ -9,20 +9,32 @@ export interface Scope {
   readonly outer: Scope | undefined;
 }
 
-const findItems = (items: readonly JsonObject[], linkId: string): readonly JsonObject[] =>
-  items.flatMap(item => {
-    if (item['linkId'] === linkId) return [item];
-    const nested = [
-      ...objectsIn(item, 'item'),
-      ...objectsIn(item, 'answer').flatMap(answer => objectsIn(answer, 'item')),
-    ];
-    return nested.length === 0 ? [] : findItems(nested, linkId);
-  });
+const indexes = new WeakMap<readonly JsonObject[], ReadonlyMap<string, readonly JsonObject[]>>();
+
+/** Items by linkId, within other items and answers too; made once for a place, because each condition asks. */
+function indexOf(items: readonly JsonObject[]): ReadonlyMap<string, readonly JsonObject[]> {
+  let index = indexes.get(items);
+  if (index === undefined) {
+    const made = new Map<string, JsonObject[]>();
+    const add = (item: JsonObject): void => {
+      const linkId = textIn(item, 'linkId') ?? '';
+      const same = made.get(linkId);
+      if (same) same.push(item);
+      else made.set(linkId, [item]);
+      objectsIn(item, 'item').forEach(add);
+      for (const answer of objectsIn(item, 'answer')) objectsIn(answer, 'item').forEach(add);
+    };
+    items.forEach(add);
+    index = made;
+    indexes.set(items, index);
+  }
+  return index;
+}
 
 /** Answers to the question nearest to the place: a repeated group asks its own. */
 function answersTo(linkId: string, scope: Scope): readonly Value[] {
   for (let at: Scope | undefined = scope; at; at = at.outer) {
-    const items = findItems(at.items, linkId);
+    const items = indexOf(at.items).get(linkId) ?? [];
     if (items.length > 0)
       return items.flatMap(item =>
         objectsIn(item, 'answer').flatMap(answer => choiceIn(answer, 'value') ?? []),

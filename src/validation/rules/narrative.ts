@@ -19,7 +19,7 @@ export const narrative: ResourceRule = (resource, path, report, { holders }) => 
         rule: `narrative-${rule}`,
       });
     // A link that leads nowhere harms nobody; where validation is strict it is an error.
-    for (const [, target = ''] of div.matchAll(/<a\s[^>]*?href\s*=\s*["']#([^"']+)["']/g))
+    for (const [, target = ''] of div.matchAll(/<a\s[^<>]*?href\s*=\s*["']#([^"']+)["']/g))
       if (!hasAnchor(target, [resource, ...holders]))
         report({
           severity: 'warning',
@@ -45,17 +45,24 @@ export function eachOwn(
   });
 }
 
-const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+const anchors = new WeakMap<JsonObject, ReadonlySet<string>>();
 
-/** An id or name in a narrative, or the id of an element or a contained resource. */
-function hasAnchor(target: string, resources: readonly JsonObject[]): boolean {
-  const anchor = new RegExp(`\\s(?:id|name)\\s*=\\s*["']${escaped(target)}["']`);
-  return resources.some(resource => {
-    let found = false;
+/** Ids and names in narratives, ids of elements and of contained resources; made once, because each link asks. */
+function anchorsOf(resource: JsonObject): ReadonlySet<string> {
+  let known = anchors.get(resource);
+  if (known === undefined) {
+    const found = new Set<string>();
     eachObject(resource, '', object => {
-      const div = object['div'];
-      found ||= object['id'] === target || (typeof div === 'string' && anchor.test(div));
+      const { id, div } = object;
+      if (typeof id === 'string') found.add(id);
+      if (typeof div === 'string')
+        for (const [, name] of div.matchAll(/\s(?:id|name)\s*=\s*["']([^"']*)["']/g)) found.add(name!);
     });
-    return found;
-  });
+    known = found;
+    anchors.set(resource, known);
+  }
+  return known;
 }
+
+const hasAnchor = (target: string, resources: readonly JsonObject[]): boolean =>
+  resources.some(resource => anchorsOf(resource).has(target));

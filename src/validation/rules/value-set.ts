@@ -4,9 +4,10 @@ import { codeSystem as coreCodeSystem, valueSet as coreValueSet } from '../../fh
 import { FhirPathError } from '../../fhir/fhirpath/fhirpath-error.js';
 import { compilePattern } from '../../fhir/fhirpath/pattern.js';
 import type { JsonObject } from '../../fhir/json.js';
+import { tableOf } from '../../fhir/table.js';
 import type { ResourceRule, Surroundings } from '../finding.js';
 import { problemOf } from './canonicals.js';
-import { codesIn, definedProperties } from './code-system.js';
+import { codesOf, definedProperties } from './code-system.js';
 import { listIn, objectsIn, textIn } from './reading.js';
 import { isObject } from '../../fhir/json.js';
 
@@ -62,7 +63,7 @@ function judgeFilter(filter: JsonObject, system: JsonObject | undefined, path: s
     system === undefined ? undefined : objectsIn(system, 'filter').find(one => one['code'] === property);
   const type =
     declared.filter(one => one['code'] === property).map(one => textIn(one, 'type'))[0] ??
-    definedProperties[property];
+    definedProperties(property);
   const isWhole = system?.['content'] === 'complete';
   if (isWhole && type === undefined && offered === undefined && !implicit.has(property))
     return say(
@@ -95,22 +96,22 @@ function judgeFilter(filter: JsonObject, system: JsonObject | undefined, path: s
   }
   const values = op === 'in' || op === 'not-in' ? value.split(',') : [value];
   if (hierarchical.has(op) || property === 'concept' || property === 'code') {
-    const codes = isWhole ? new Set(codesIn(system)) : undefined;
+    const codes = isWhole ? codesOf(system) : undefined;
     for (const one of values)
       if (codes?.has(one.trim()) === false)
         say(path, 'filter', `${String(system!['url'])} has no code "${one.slice(0, 80)}".`);
     return;
   }
-  const form = type === undefined ? undefined : forms[type];
+  const form = type === undefined ? undefined : forms(type);
   for (const one of values)
     if (form !== undefined && !form.pattern.test(one.trim()))
       say(path, 'filter', `The property "${property}" takes ${form.words}, not "${one.slice(0, 80)}".`);
 }
 
-const forms: Readonly<Record<string, { readonly pattern: RegExp; readonly words: string }>> = {
+const forms = tableOf({
   boolean: { pattern: /^(?:true|false)$/, words: 'true or false' },
   integer: { pattern: /^-?[0-9]+$/, words: 'a whole number' },
   decimal: { pattern: /^-?[0-9]+(?:\.[0-9]+)?$/, words: 'a number' },
   dateTime: { pattern: /^[0-9]{4}(?:-[0-9]{2}(?:-[0-9]{2}(?:T\S+)?)?)?$/, words: 'a date or dateTime' },
   Coding: { pattern: /^[^#\s]+#\S+$/, words: 'system#code or system|version#code' },
-};
+});

@@ -13,6 +13,7 @@ import {
   type Run,
 } from '../closure.js';
 import { bounded, spend, type Context } from '../context.js';
+import { tableOf } from '../../table.js';
 import { compilePattern, type Pattern } from '../pattern.js';
 import { nothing, systemOf, type Items, type SystemValue } from '../values.js';
 
@@ -49,13 +50,9 @@ const pattern = (call: Call): Get<Pattern> => {
   };
 };
 
-const encodings: Readonly<Record<string, BufferEncoding>> = {
-  base64: 'base64',
-  urlbase64: 'base64url',
-  hex: 'hex',
-};
+const encodings = tableOf<BufferEncoding>({ base64: 'base64', urlbase64: 'base64url', hex: 'hex' });
 const encodingOf = (name: string): BufferEncoding => {
-  const encoding = encodings[name];
+  const encoding = encodings(name);
   if (encoding === undefined)
     throw new FhirPathError('names an encoding other than base64, urlbase64 and hex');
   return encoding;
