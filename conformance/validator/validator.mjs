@@ -6,6 +6,7 @@ import { createProfiles } from '../../dist/validation/profiles.js';
 import { createValidator } from '../../dist/validation/validate.js';
 import { terminologyOf } from '../../dist/validation/terminology.js';
 import { catalogOf } from './catalog.mjs';
+import { packagesOf } from './packages.mjs';
 import { folder, material } from './cases.mjs';
 
 /** As the recorded validator: examples' domains are not looked up. */
@@ -20,21 +21,25 @@ export function validatorFor(one) {
       if (resource.version) beside.set(`${resource.url}|${resource.version}`, resource);
     }
   }
-  const profiles = createProfiles(canonical => {
+  const packages = packagesOf(one.packages ?? []);
+  const find = (type, canonical) => {
     const found = beside.get(canonical) ?? beside.get(canonical.split('|')[0]);
-    return found?.resourceType === 'StructureDefinition' ? found : undefined;
-  });
+    return found?.resourceType === type ? found : packages.find(type, canonical);
+  };
+  const profiles = createProfiles(canonical => find('StructureDefinition', canonical));
+  const globals = [...new Set(beside.values())].flatMap(({ resourceType, global = [] }) =>
+    resourceType === 'ImplementationGuide' ? global : [],
+  );
   const validate = createValidator({
     profiles,
-    terminology: terminologyOf(catalogOf([...new Set(beside.values())])),
+    terminology: terminologyOf(catalogOf([...new Set(beside.values())], packages)),
     compileInvariants,
     rulesFor,
-    find: (type, canonical) => {
-      const found = beside.get(canonical) ?? beside.get(canonical.split('|')[0]);
-      return found?.resourceType === type ? found : undefined;
-    },
+    find,
+    requiredProfiles: type => globals.flatMap(global => (global.type === type ? [global.profile] : [])),
   });
-  const source = one.source === undefined ? undefined : material(one.source);
+  const isUrl = one.source?.startsWith('http') === true;
+  const source = one.source === undefined || isUrl ? { url: one.source } : material(one.source);
   return resource =>
     validate(resource, {
       unknownExtensions: severityOfUnknown,

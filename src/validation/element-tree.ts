@@ -33,6 +33,13 @@ export interface Binding {
   readonly maxValueSet: string | undefined;
 }
 
+/** What extensions of R4 ask of a primitive. https://hl7.org/fhir/R4/elementdefinition-profiles.html */
+export interface Limits {
+  readonly minLength: number | undefined;
+  readonly maxDecimalPlaces: number | undefined;
+  readonly regex: string | undefined;
+}
+
 /** A value of an ElementDefinition and the type its name ends with: `fixedUri` → `uri`. */
 export interface TypedValue {
   readonly type: string;
@@ -60,6 +67,8 @@ export interface ElementNode {
   readonly minValue: TypedValue | undefined;
   readonly maxValue: TypedValue | undefined;
   readonly maxLength: number | undefined;
+  /** Of the extensions minLength, maxDecimalPlaces and regex. */
+  readonly limits: Limits | undefined;
   readonly isModifier: boolean;
   readonly binding: Binding | undefined;
   readonly constraints: readonly Constraint[];
@@ -135,6 +144,29 @@ const bindingOf = ({ binding, path }: ElementDefinition): Binding | undefined =>
     maxValueSet: binding.extension?.find(({ url }) => url === maxValueSetUrl)?.valueCanonical,
   };
 
+interface LimitExtension {
+  readonly url: string;
+  readonly valueInteger?: number;
+  readonly valueString?: string;
+}
+const core = 'http://hl7.org/fhir/StructureDefinition/';
+
+function limitsOf(element: ElementDefinition): Limits | undefined {
+  const own = (element as { extension?: readonly LimitExtension[] }).extension ?? [];
+  const extensions = [
+    ...own,
+    ...(element.type ?? []).flatMap(({ extension }) => (extension ?? []) as readonly LimitExtension[]),
+  ];
+  const find = (name: string): LimitExtension | undefined =>
+    extensions.find(({ url }) => url === core + name);
+  const minLength = find('minLength')?.valueInteger;
+  const maxDecimalPlaces = find('maxDecimalPlaces')?.valueInteger;
+  const regex = find('regex')?.valueString;
+  return minLength === undefined && maxDecimalPlaces === undefined && regex === undefined
+    ? undefined
+    : { minLength, maxDecimalPlaces, regex };
+}
+
 const slicingOf = ({ slicing }: ElementDefinition): Slicing | undefined =>
   slicing && {
     discriminators: slicing.discriminator ?? [],
@@ -169,6 +201,7 @@ export function nodeOf(element: ElementDefinition, profile: string, ofType: bool
     minValue: valued(element, 'minValue'),
     maxValue: valued(element, 'maxValue'),
     maxLength: element.maxLength,
+    limits: ofType ? undefined : limitsOf(element),
     isModifier: element.isModifier === true,
     binding: bindingOf(element),
     constraints: element.constraint?.map(corrected) ?? [],
@@ -192,6 +225,7 @@ export function merge(node: Draft, element: ElementDefinition, profile: string):
   node.minValue = said.minValue ?? node.minValue;
   node.maxValue = said.maxValue ?? node.maxValue;
   node.maxLength = said.maxLength ?? node.maxLength;
+  node.limits = said.limits ?? node.limits;
   node.isModifier ||= said.isModifier;
   if (said.binding)
     node.binding = {
@@ -281,6 +315,12 @@ const sameTypes = (a: readonly TypeReference[], b: readonly TypeReference[]): bo
 const sameOf = (a: unknown, b: unknown): boolean =>
   a === b || (a !== undefined && b !== undefined && sameJson(a as Json, b as Json, 'value'));
 
+/** Snapshots repeat the pattern of an id or a primitive's value, which the gate has judged. */
+const isOfType = ({ regex, minLength, maxDecimalPlaces }: Limits, { path }: ElementNode): boolean =>
+  minLength === undefined &&
+  maxDecimalPlaces === undefined &&
+  (regex === undefined || /(?:^|\.)(?:id|value)$/.test(path));
+
 /** Whether a node says nothing beyond the element of the type. */
 function addsNothing(node: ElementNode, base: ElementNode): boolean {
   return (
@@ -295,6 +335,7 @@ function addsNothing(node: ElementNode, base: ElementNode): boolean {
     sameOf(node.maxValue, base.maxValue) &&
     node.maxLength === base.maxLength &&
     node.isModifier === base.isModifier &&
+    (node.limits === undefined || isOfType(node.limits, base)) &&
     sameOf(node.binding, base.binding) &&
     (node.slicing === undefined || node.slicing.rules === 'open') &&
     node.constraints.every(({ key }) => base.constraints.some(known => known.key === key))

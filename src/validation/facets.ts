@@ -1,8 +1,10 @@
 // What an element says of one value: fixed, pattern, limits, length. https://hl7.org/fhir/R4/elementdefinition.html
+import { FhirPathError } from '../fhir/fhirpath/fhirpath-error.js';
+import { compilePattern, type Pattern } from '../fhir/fhirpath/pattern.js';
 import { isNumber, isObject, lexemeOf, writeJson, type Json } from '../fhir/json.js';
 import { sameJson } from '../fhir/same.js';
 import { canonicalUnit, inCanonical } from '../fhir/ucum.js';
-import type { ElementNode, TypedValue } from './element-tree.js';
+import type { ElementNode, Limits, TypedValue } from './element-tree.js';
 import type { Item } from './items.js';
 import type { Run } from './run.js';
 
@@ -45,6 +47,46 @@ function compare(value: Json, limit: TypedValue): number | undefined {
   return Number.isNaN(difference) ? undefined : difference;
 }
 
+const patterns = new Map<string, Pattern | undefined>();
+
+/** Compiled to run in bounded time; undefined for what is no pattern, or asks for more. */
+function patternOf(source: string): Pattern | undefined {
+  if (!patterns.has(source)) {
+    if (patterns.size > 1000) patterns.clear();
+    try {
+      patterns.set(source, compilePattern(source));
+    } catch (error) {
+      if (!(error instanceof FhirPathError)) throw error;
+      patterns.set(source, undefined);
+    }
+  }
+  return patterns.get(source);
+}
+
+function isOf(text: string, source: string): boolean {
+  try {
+    return patternOf(source)?.test(text, true) ?? true;
+  } catch (error) {
+    if (error instanceof FhirPathError) return true; // it takes too long to tell
+    throw error;
+  }
+}
+
+function checkLimits({ value, path }: Item, limits: Limits, { profile }: ElementNode, run: Run): void {
+  const { minLength, maxDecimalPlaces, regex } = limits;
+  const say = (rule: string, text: string): void =>
+    run.report({ severity: 'error', code: 'value', expression: path, text, rule, profile });
+  if (typeof value !== 'string' && !isNumber(value)) return;
+  const text = typeof value === 'string' ? value : lexemeOf(value);
+  if (minLength !== undefined && typeof value === 'string' && value.length < minLength)
+    say('min-length', `The text has ${value.length} characters; at least ${minLength} are needed.`);
+  const places = /\.(\d+)/.exec(text)?.[1]?.length ?? 0;
+  if (maxDecimalPlaces !== undefined && isNumber(value) && places > maxDecimalPlaces)
+    say('decimal-places', `${text} has ${places} decimal places; at most ${maxDecimalPlaces} are allowed.`);
+  if (regex !== undefined && !isOf(text, regex))
+    say('regex', `${shown(value)} is not of the pattern ${regex.slice(0, 200)}.`);
+}
+
 export function checkFacets(item: Item, node: ElementNode, run: Run): void {
   const { value, path } = item;
   const { fixed, pattern, minValue, maxValue, maxLength, profile } = node;
@@ -57,6 +99,7 @@ export function checkFacets(item: Item, node: ElementNode, run: Run): void {
   if (value === undefined) return;
   if (maxLength !== undefined && typeof value === 'string' && value.length > maxLength)
     say('max-length', `The text has ${value.length} characters; at most ${maxLength} are allowed.`);
+  if (node.limits) checkLimits(item, node.limits, node, run);
   for (const [limit, sign, words] of [
     [minValue, -1, 'less than the least allowed'],
     [maxValue, 1, 'more than the most allowed'],

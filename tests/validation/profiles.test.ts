@@ -104,6 +104,35 @@ describe('an element', () => {
     ]);
   });
 
+  it('has lengths, decimal places and a pattern by extensions', () => {
+    const core = 'http://hl7.org/fhir/StructureDefinition/';
+    const rules = [
+      profile('p', 'Observation', [
+        {
+          id: 'Observation.value[x]:valueString',
+          extension: [
+            { url: `${core}minLength`, valueInteger: 2 },
+            { url: `${core}regex`, valueString: '[a-z]+' },
+          ],
+        },
+        {
+          id: 'Observation.value[x]:valueQuantity.value',
+          extension: [{ url: `${core}maxDecimalPlaces`, valueInteger: 1 }],
+        },
+      ]),
+    ];
+    const place = 'Observation.value.ofType(string)';
+    expect(errors(observation({ valueString: 'ab' }), rules)).toEqual([]);
+    expect(errors(observation({ valueString: 'X' }), rules)).toEqual([
+      `min-length ${place}`,
+      `regex ${place}`,
+    ]);
+    expect(errors(observation({ valueQuantity: { value: 1.5 } }), rules)).toEqual([]);
+    expect(errors(observation({ valueQuantity: { value: 1.25 } }), rules)).toEqual([
+      'decimal-places Observation.value.ofType(Quantity).value',
+    ]);
+  });
+
   it('has invariants and a binding of the profile', () => {
     const rules = patient(
       {
