@@ -1,7 +1,8 @@
 // The configuration: options above the environment above the defaults. The only reader of process.env; all problems are
 // reported at once, at start, each with its environment name and an example.
 import { readFileSync } from 'node:fs';
-import { settingRows, type Setting, type SettingName, type settings } from './settings.js';
+import type { Setting } from './setting.js';
+import { settingRows, type SettingName, type settings } from './settings.js';
 
 export type Config = {
   readonly [Name in SettingName]: (typeof settings)[Name] extends Setting<infer T> ? T : never;

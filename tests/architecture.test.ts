@@ -25,8 +25,9 @@ const core = [
 const rooms: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   'setting-kinds': [],
-  settings: ['setting-kinds'],
-  config: ['settings'],
+  setting: ['setting-kinds'],
+  settings: ['setting-kinds', 'setting'],
+  config: ['setting', 'settings'],
   fhir: ['errors'],
   terminology: ground,
   search: [...ground, 'terminology'],
