@@ -76,6 +76,8 @@ export interface Concepts {
   readonly below: (ordinal: number) => Uint32Array;
   readonly above: (ordinal: number) => Uint32Array;
   readonly hasHierarchy: boolean;
+  /** 1 for the concepts that have the property with a value that passes; each value is tested once. */
+  readonly withProperty: (code: string, passes: (value: string) => boolean) => Uint8Array;
   /** Bytes it takes. */
   readonly bytes: number;
 }
@@ -119,6 +121,23 @@ export function conceptsOf(arrays: ConceptArrays): Concepts {
     below: ordinal => rowsOf(below, ordinal),
     above: ordinal => rowsOf(above, ordinal),
     hasHierarchy: above.targets.length > 0,
+    withProperty(code, passes) {
+      const marks = new Uint8Array(codes.size);
+      const types = arrays.kinds.map(kind => (kind.code === code ? kind.type : undefined));
+      if (types.every(type => type === undefined)) return marks;
+      const tested = new Map<number, boolean>();
+      for (let ordinal = 0; ordinal < codes.size; ordinal++) {
+        for (let i = propertyOffsets[ordinal]!; i < propertyOffsets[ordinal + 1]!; i++) {
+          const type = types[propertyKinds[i]!];
+          if (type === undefined) continue;
+          const value = arrays.propertyValues[i]!;
+          let is = tested.get(value);
+          if (is === undefined) tested.set(value, (is = passes(comparable(type, propertyTexts.at(value)))));
+          if (is) marks[ordinal] = 1;
+        }
+      }
+      return marks;
+    },
     bytes: sizeOf(arrays) + codes.size * 8,
   };
 }
@@ -128,7 +147,7 @@ const isText = (type: string): boolean => type === 'Code' || type === 'String' |
 const valueOf = (type: string, text: string): Json => (isText(type) ? text : parseJson(text));
 
 /** What a filter compares: the code of a Coding, the text of everything else. */
-export function comparable(type: string, text: string): string {
+function comparable(type: string, text: string): string {
   if (type !== 'Coding') return text;
   const coding = parseJson(text);
   return isObject(coding) ? String(coding['code'] ?? '') : '';

@@ -1,9 +1,8 @@
 // Filters of value sets: whether a concept has a property, or a place in the hierarchy.
 // https://hl7.org/fhir/R4/valueset-filter-operator.html
 import type { ValueSetInclude } from '../fhir/definitions.js';
-import { writeJson } from '../fhir/json.js';
-import { propertiesAt, placeOf, type CodeSystem } from './code-system.js';
-import { comparable, reach } from './concepts.js';
+import { placeOf, type CodeSystem } from './code-system.js';
+import { reach } from './concepts.js';
 
 export type Filter = NonNullable<ValueSetInclude['filter']>[number];
 
@@ -31,21 +30,27 @@ export function compileFilter(system: CodeSystem, filter: Filter): Passes | unde
     system.property?.some(one => one.code === property) === true ||
     [concepts, ...system.supplements].some(one => one.arrays.kinds.some(kind => kind.code === property));
   if (!isKnown) return undefined;
-  const valuesOf = (ordinal: number): readonly string[] =>
-    propertiesAt({ system, ordinal }).flatMap(one =>
-      one.code === property
-        ? [comparable(one.type, typeof one.value === 'string' ? one.value : writeJson(one.value))]
-        : [],
-    );
   if (op === 'is-a' || op === 'descendent-of') {
     // Of the concept that is the property's value.
     const passes = hierarchical(system, op, value);
-    return (
-      passes &&
-      (ordinal => valuesOf(ordinal).some(code => (n => n >= 0 && passes(n))(concepts.ordinal(code))))
-    );
+    return passes && having(system, property, code => (n => n >= 0 && passes(n))(concepts.ordinal(code)));
   }
-  return compared(op, value, valuesOf);
+  const comparison = comparisonOf(op, value);
+  if (comparison === undefined) return undefined;
+  const found = having(system, property, comparison.passes);
+  return comparison.isNegated ? ordinal => !found(ordinal) : found;
+}
+
+/** Whether a concept has the property with a value that passes, supplements included. */
+function having(system: CodeSystem, property: string, passes: (value: string) => boolean): Passes {
+  const { concepts, supplements } = system;
+  const marks = concepts.withProperty(property, passes);
+  for (const more of supplements)
+    more.withProperty(property, passes).forEach((is, i) => {
+      const ordinal = is === 1 ? concepts.ordinal(more.code(i)) : -1;
+      if (ordinal >= 0) marks[ordinal] = 1;
+    });
+  return ordinal => marks[ordinal] === 1;
 }
 
 const hierarchicalOps = {
@@ -70,30 +75,40 @@ function hierarchical(system: CodeSystem, op: string, value: string): Passes | u
   return ordinal => (downward[ordinal] === 1 && (self || ordinal !== top)) !== not;
 }
 
+/** Of one of the values of a concept; where it is negated, none of them may pass. */
+interface Comparison {
+  readonly passes: (value: string) => boolean;
+  readonly isNegated: boolean;
+}
+
+function comparisonOf(op: string, value: string): Comparison | undefined {
+  switch (op) {
+    case '=':
+      return { passes: one => one === value, isNegated: false };
+    case 'in':
+    case 'not-in': {
+      const list = new Set(value.split(',').map(one => one.trim()));
+      return { passes: one => list.has(one), isNegated: op === 'not-in' };
+    }
+    case 'regex': {
+      const passes = boundedPattern(value);
+      return passes && { passes, isNegated: false };
+    }
+    case 'exists':
+      if (value !== 'true' && value !== 'false') return undefined;
+      return { passes: one => one !== '', isNegated: value === 'false' };
+    default:
+      return undefined;
+  }
+}
+
 function compared(
   op: string,
   value: string,
   valuesOf: (ordinal: number) => readonly string[],
 ): Passes | undefined {
-  switch (op) {
-    case '=':
-      return ordinal => valuesOf(ordinal).includes(value);
-    case 'in':
-    case 'not-in': {
-      const list = new Set(value.split(',').map(one => one.trim()));
-      const isIn: Passes = ordinal => valuesOf(ordinal).some(one => list.has(one));
-      return op === 'in' ? isIn : ordinal => !isIn(ordinal);
-    }
-    case 'regex': {
-      const test = boundedPattern(value);
-      return test && (ordinal => valuesOf(ordinal).some(test));
-    }
-    case 'exists':
-      if (value !== 'true' && value !== 'false') return undefined;
-      return ordinal => valuesOf(ordinal).some(one => one !== '') === (value === 'true');
-    default:
-      return undefined;
-  }
+  const comparison = comparisonOf(op, value);
+  return comparison && (ordinal => valuesOf(ordinal).some(comparison.passes) !== comparison.isNegated);
 }
 
 const longestPattern = 300;
