@@ -42,6 +42,11 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
       {},
       'TSELA_BASE_URL is http: passwords, tokens and records cross the network readable by anybody',
     );
+  if (!config.open && config.authSecret === undefined)
+    log.warn(
+      {},
+      'TSELA_AUTH_SECRET is not set: the keys of tokens are encrypted with a secret kept beside them',
+    );
   const metrics = createMetrics();
   const notices: Notices = {
     info: (message, detail = {}) => log.info(detail, message),

@@ -147,7 +147,8 @@ export function createHttp(options: HttpOptions): Http {
           : await options.authenticate({ headers, base });
       if (grant !== NOBODY) limits = count('client', sender, grant);
       said.push(...limits);
-      const body = withBody.has(method) ? await readBody(req, res, config.bodyLimit) : undefined;
+      const mayHaveBody = withBody.has(method) && grant !== NOBODY;
+      const body = mayHaveBody ? await readBody(req, res, config.bodyLimit) : undefined;
       const request: FhirRequest = {
         method,
         path: target.path,

@@ -57,6 +57,7 @@ const isLoopback = (address: string): boolean => address === '::1' || address.st
 
 /** Without a port, brackets, a zone, or the prefix of an IPv4 address in IPv6. */
 function plain(address: string): string {
+  if (/^[\d.]+$/.test(address)) return address;
   const inner =
     /^\[([^\]]+)\](?::\d+)?$/.exec(address)?.[1] ?? /^([\d.]+):\d+$/.exec(address)?.[1] ?? address;
   return inner

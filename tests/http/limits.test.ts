@@ -87,6 +87,14 @@ describe('requests', () => {
     );
   });
 
+  it('of nobody are answered without their body', async () => {
+    server = await serve();
+    const head =
+      'POST /fhir/metadata HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\n';
+    expect(await rawExchange(server.port, head)).toMatch(/^HTTP\/1\.1 200 /); // as this dispatch answers anything
+    expect(server.requests.at(-1)).not.toHaveProperty('body');
+  });
+
   it('have no limit in open mode and from this machine, but behind a proxy nobody trusts they have', async () => {
     const limitAddress = { count: 1, per: 3_600_000 };
     for (const open of [true, false]) {
