@@ -13,6 +13,7 @@ import { fhirJson } from './interactions/answer.js';
 import type { Context, Jobs, Route, Settings } from './interactions/context.js';
 import type { FhirRequest, FhirResponse } from './interactions/exchange.js';
 import { rowsIn } from './interactions/prepare.js';
+import { asStrict, leveled } from './interactions/validation-level.js';
 import { routes } from './routes.js';
 import type { ServedStore } from './storage/store.js';
 import { sightOf } from './interactions/definition-store.js';
@@ -71,13 +72,13 @@ export function createDispatch(options: DispatchOptions): Dispatch {
         get catalog() {
           return (catalog ??= terminology.catalogFor(sightOf(grant, visible)));
         },
-        settings,
+        settings: leveled(settings, request),
         jobs,
         type,
         id,
         versionId,
         compartment,
-        dispatch: inner => dispatch(inner, grant),
+        dispatch: inner => dispatch(asStrict(inner, request), grant),
       };
       return Object.assign(await run(route, context), { interaction });
     } catch (error) {

@@ -139,6 +139,24 @@ onEveryStore('$validate', {}, tsela => {
     expect((await tsela().send('POST', 'Patient', declared)).status).toBe(201);
   });
 
+  it('judges a write more strictly where the request asks for it', async () => {
+    const unknown = { ...patient, extension: [{ url: 'http://example.org/nothing', valueString: 'x' }] };
+    const level = (name: string): Record<string, string> => ({ 'x-tsela-validation': name });
+    expect((await tsela().send('POST', 'Patient', unknown, level('full'))).status).toBe(201);
+    expect((await tsela().send('POST', 'Patient', unknown, level('strict'))).status).toBe(422);
+    expect((await tsela().send('POST', 'Patient', odd, level('off'))).status).not.toBe(201);
+    expect((await tsela().send('POST', 'Patient', unknown, level('sideways'))).status).toBe(400);
+    const request = { method: 'POST', url: 'Patient' };
+    const transaction = {
+      resourceType: 'Bundle',
+      type: 'transaction',
+      entry: [{ request, resource: unknown }],
+    };
+    expect((await tsela().send('POST', '', transaction, level('strict'))).status).toBe(422);
+    const batch = await tsela().send('POST', '', { ...transaction, type: 'batch' }, level('strict'));
+    expect(batch.text).toContain('"422');
+  });
+
   it('refuses what is no resource, no mode, another type', async () => {
     expect((await send('Patient/$validate', '{"resourceType":')).status).toBe(400);
     expect((await send('Patient/$validate', vitals)).status).toBe(400);
