@@ -1,5 +1,6 @@
 // The rules that judge whole resources by what no StructureDefinition can say, by type: each is a file of rules/, its
 // source the page of the specification in its first lines.
+import { tableOf } from '../fhir/table.js';
 import type { ResourceRule } from './finding.js';
 import { bundle } from './rules/bundle.js';
 import { canonicals } from './rules/canonicals.js';
@@ -16,7 +17,7 @@ import { valueSet } from './rules/value-set.js';
 
 const everywhere: readonly ResourceRule[] = [narrative, elements, canonicals];
 
-const byType: Readonly<Record<string, readonly ResourceRule[]>> = {
+const byType = tableOf<readonly ResourceRule[]>({
   Bundle: [bundle],
   CodeSystem: [codeSystem],
   ConceptMap: [conceptMap],
@@ -26,16 +27,10 @@ const byType: Readonly<Record<string, readonly ResourceRule[]>> = {
   SearchParameter: [searchParameter],
   StructureDefinition: [structureDefinition],
   ValueSet: [valueSet],
-};
-
-const known = new Map<string, readonly ResourceRule[]>();
+});
 
 /** Rules for a resource of the type, wherever it stands: by itself, contained, in an entry. */
-export function rulesFor(type: string): readonly ResourceRule[] {
-  let rules = known.get(type);
-  if (rules === undefined) {
-    rules = [...everywhere, ...(byType[type] ?? [])];
-    known.set(type, rules);
-  }
-  return rules;
-}
+export const rulesFor = (type: string): readonly ResourceRule[] => {
+  const own = byType(type);
+  return own === undefined ? everywhere : [...everywhere, ...own];
+};

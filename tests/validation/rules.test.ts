@@ -1,11 +1,14 @@
 // The rules of whole resources: what each finds and where; and what they find in what others published.
 import { readdirSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { isObject, parseJson, type Json, type JsonObject } from '../../src/fhir/json.js';
 import type { Surroundings } from '../../src/validation/finding.js';
+import type { Resource } from '../../src/fhir/resource.js';
 import { rulesFor } from '../../src/validation/rules.js';
+import { brokenInvariants } from '../../src/validation/write-invariants.js';
 import { filesOfPackage, shared } from '../fhir/package.js';
 
 const here = (name: string): URL => new URL(name, import.meta.url);
@@ -64,6 +67,68 @@ for (const [group, some] of Object.entries(cases))
       },
     );
   });
+
+/** The resource with one value, anywhere in it, replaced by another. */
+function disturbed(value: Json, at: { left: number }, by: Json): Json {
+  if (at.left-- === 0) return by;
+  if (Array.isArray(value)) return value.map(one => disturbed(one, at, by));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, disturbed(one, at, by)]));
+}
+
+describe('whatever they are given', () => {
+  it('rules and invariants say something or nothing, and never fail', () => {
+    const resources = Object.values(cases).flatMap(some => some.map(({ resource }) => resource));
+    const odd = fc.oneof(
+      fc.constantFrom<Json>(
+        null,
+        '',
+        'constructor',
+        '__proto__',
+        '#',
+        'Patient/1',
+        'urn:uuid:x',
+        1e308,
+        -1,
+        true,
+        [],
+        {},
+        [null],
+        [[]],
+      ),
+      fc.constantFrom<Json>(
+        { reference: 'toString' },
+        { code: 'valueOf', system: 'constructor' },
+        { valueConstructor: 1 },
+      ),
+    );
+    const known = resources.flatMap(one =>
+      Array.isArray(one['contained']) ? one['contained'].filter(isObject) : [],
+    );
+    const around: Surroundings = {
+      holders: [],
+      find: type => known.find(one => one['resourceType'] === type),
+      holds: () => false,
+    };
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...resources),
+        fc.nat(80),
+        fc.nat(80),
+        odd,
+        odd,
+        (resource, first, second, by, other) => {
+          const once = disturbed(resource, { left: first + 1 }, by);
+          const twice = disturbed(once, { left: second + 1 }, other);
+          if (!isObject(twice)) return;
+          judge(twice, around);
+          brokenInvariants(twice as Resource);
+        },
+      ),
+      { numRuns: 3000 },
+    );
+  });
+});
 
 const synthea = shared('synthea/');
 const packages = [

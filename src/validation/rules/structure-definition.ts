@@ -2,9 +2,11 @@
 // that say their own url, constraints that can be read. https://hl7.org/fhir/R4/structuredefinition.html
 import { structureDefinition as coreStructure } from '../../fhir/definitions.js';
 import { isObject, type JsonObject } from '../../fhir/json.js';
+import type { Resource } from '../../fhir/resource.js';
 import { stepsOf } from '../discriminators.js';
 import type { ElementNode } from '../element-tree.js';
 import type { ResourceRule, Surroundings } from '../finding.js';
+import { gate } from '../gate.js';
 import { expressionProblem } from '../invariants.js';
 import { createProfiles, type Profiles } from '../profiles.js';
 import type { Structure } from '../structure.js';
@@ -27,7 +29,9 @@ export const structureDefinition: ResourceRule = (resource, path, report, around
   if (parent === undefined) say(path, 'base', `The base ${base.slice(0, 200)} is not known here.`, 'warning');
   else if (!kindsOf(type).has(parent.type) && parent.type !== type)
     say(`${path}.baseDefinition`, 'base', `The base ${base} is for ${parent.type}, and this is for ${type}.`);
-  else judgeDifferential(resource, type, url, path, profiles, say);
+  // What is not of its shape cannot be built from; the gate says what is wrong with it.
+  else if (gate(resource as Resource).length === 0)
+    judgeDifferential(resource, type, url, path, profiles, say);
 
   const differential = isObject(resource['differential'] ?? null)
     ? (resource['differential'] as JsonObject)
