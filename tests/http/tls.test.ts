@@ -1,12 +1,16 @@
 // https by the server itself: which versions it speaks, HSTS, and a certificate that is renewed while it runs.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:https';
+import { createServer, request } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { silentLog } from '../../src/audit/log.js';
 import { checkServing, defaultConfig } from '../../src/config.js';
+import { readTls, watchTls } from '../../src/http/tls.js';
+import { begin } from '../cli/cli.js';
 import { rawExchange, rawSocket, serve, type Served } from './serve.js';
 
 const hasOpenssl = ((): boolean => {
@@ -116,6 +120,37 @@ describe.skipIf(!hasOpenssl)('TLS (needs the command openssl)', () => {
     use('first');
     server.reload();
     expect((await handshake()).name).toBe('first');
+  });
+
+  it('finds out by itself that the files have changed', async () => {
+    // Files of its own: whoever watches a file that is watched already shares the pace of the first.
+    const own = { cert: at('own.crt'), key: at('own.key') };
+    const put = (name: string): void => {
+      copyFileSync(at(`${name}.crt`), own.cert);
+      copyFileSync(at(`${name}.key`), own.key);
+    };
+    put('first');
+    const listener = createServer(readTls(own));
+    await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', resolve));
+    const { port } = listener.address() as AddressInfo;
+    const watch = watchTls(listener, own, silentLog, 20);
+    put('second');
+    await expect.poll(async () => (await handshake({ port })).name, { timeout: 20_000 }).toBe('second');
+    watch.stop();
+    await new Promise(resolve => listener.close(resolve));
+  });
+
+  it('reads the files again on SIGHUP, as a process, and goes on', async () => {
+    const env = { TSELA_TLS_CERT: files.tlsCert, TSELA_TLS_KEY: files.tlsKey };
+    const running = begin(['start', '--port', '0', '--data', at('data')], { env });
+    const port = Number(/https:\/\/127\.0\.0\.1:(\d+)\/health/.exec(await running.says('/health/ready'))![1]);
+    expect((await handshake({ port })).name).toBe('first');
+    use('second');
+    running.process.kill('SIGHUP');
+    await expect.poll(async () => (await handshake({ port })).name, { timeout: 20_000 }).toBe('second');
+    running.process.kill('SIGTERM');
+    expect((await running.ended).code).toBe(0);
+    use('first');
   });
 
   it('stops while somebody has connected and says nothing', async () => {
