@@ -1,6 +1,6 @@
 // The suite of Inferno's SMART App Launch 2.2 kit: discovery, launches by every kind of client, OpenID, refresh, backend
 // services, introspection. Ids are those of the kit. https://hl7.org/fhir/smart-app-launch/
-import { createPublicKey, createVerify } from 'node:crypto';
+import { createPublicKey, createVerify, randomUUID } from 'node:crypto';
 import { assertion, assertionType, authorize, get, pkce, postAs } from './kit.mjs';
 
 export function expect(condition, why) {
@@ -54,7 +54,7 @@ export async function launchSteps(
 ) {
   const { authorization_endpoint: endpoint, token_endpoint: tokens } = await wellKnown(about);
   const { verifier, challenge } = pkce();
-  const state = crypto.randomUUID();
+  const state = randomUUID();
   let code;
   let token;
   await test(`smart_app_redirect_stu2 (${post ? 'POST' : 'GET'})`, async () => {

@@ -1,5 +1,6 @@
 // What the ONC (g)(10) kit adds to the SMART suite: wrong requests, revocation by the patient, limited grants, version 1
 // and 2 scopes, and the choice of granular scopes with what they then show.
+import { randomUUID } from 'node:crypto';
 import { expect, fromEhr, launchSteps, wellKnown } from './cases.mjs';
 import { authorize, Browser, get, pkce, postAs } from './kit.mjs';
 
@@ -47,7 +48,7 @@ export async function certificationCases(tests, about) {
     expect(code === null, 'a code was given');
   });
   await tests.test('invalid launch', async () => {
-    const { code } = await ask({ scope: 'launch patient/*.rs', launch: crypto.randomUUID() });
+    const { code } = await ask({ scope: 'launch patient/*.rs', launch: randomUUID() });
     expect(code === null, 'a code was given');
   });
   const wrong = {
@@ -90,7 +91,7 @@ export async function certificationCases(tests, about) {
   await tests.test('invalid refresh token', async () => {
     const { status } = await postAs(client, tokens, {
       grant_type: 'refresh_token',
-      refresh_token: crypto.randomUUID(),
+      refresh_token: randomUUID(),
     });
     expect([400, 401].includes(status), `status ${status}`);
   });
