@@ -7,8 +7,9 @@ import { operationOutcome } from '../fhir/outcome.js';
 import { refKey, type Resource } from '../fhir/resource.js';
 import { sendResource } from '../interactions/answer.js';
 import type { Context, Handler } from '../interactions/context.js';
+import { criteriaOf } from '../interactions/criteria.js';
 import { resourceIn } from '../interactions/prepare.js';
-import { settled } from '../terminology/catalog.js';
+import { canonicalParts, NotLoaded, settled } from '../terminology/catalog.js';
 import type { Finding } from '../validation/finding.js';
 import { issueOf, levels, type Level } from '../validation/validation.js';
 
@@ -28,13 +29,37 @@ export const validate: Handler = async context => {
   if (asked.mode === 'delete') return sendResource({ status: 200 }, await deletable(context), request);
   const resource = asked.resource === undefined ? await stored(context) : judged(asked.resource, type);
   const { validation } = settings;
+  const find = definitionsIn(context);
   const findings = await settled(() =>
-    validation.validateAt(asked.level, resource, { profiles: asked.profiles }),
+    validation.validateAt(asked.level, resource, { profiles: asked.profiles, find }),
   );
   const about = aboutWrite(asked, resource, id);
   const outcome = operationOutcome([...about, ...findings].map(finding => issueOf(finding)));
   return sendResource({ status: 200 }, outcome, request);
 };
+
+/** Types that rules ask for and neither packages nor the terminology hold alone. */
+const definitions: ReadonlySet<string> = new Set(['Questionnaire', 'Measure']);
+
+/** What is stored by canonical, as far as the caller may search it: the questionnaire that a response answers. */
+function definitionsIn(context: Context): (type: string, canonical: string) => JsonObject | undefined {
+  const known = new Map<string, JsonObject | undefined>();
+  return (type, canonical) => {
+    if (!definitions.has(type) || !context.grant.permits('search', type)) return undefined;
+    const key = `${type} ${canonical}`;
+    if (!known.has(key))
+      throw new NotLoaded(key, async () => {
+        const { url, version } = canonicalParts(canonical);
+        const criteria = Object.entries({ url, version }).flatMap(([name, value]) =>
+          value === undefined ? [] : [`${name}=${encodeURIComponent(value.replace(/[\\,$|]/g, '\\$&'))}`],
+        );
+        const [found] = (await context.store.search(criteriaOf(context, type, criteria.join('&'), 1)))
+          .versions;
+        known.set(key, found?.body === undefined ? undefined : resourceIn(found));
+      });
+    return known.get(key);
+  };
+}
 
 /** What the query and the body ask for; the body is Parameters, or the resource itself. */
 function askedIn({ request, type }: Context): Asked {

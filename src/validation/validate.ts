@@ -35,6 +35,8 @@ export interface ValidateOptions extends Partial<WalkOptions> {
   readonly asErrors?: ReadonlySet<string>;
   /** Canonicals to judge by, beside those the resource declares. */
   readonly profiles?: readonly string[];
+  /** A definition that rules ask for, beside those the validator knows. @throws NotLoaded */
+  readonly find?: (type: string, canonical: string) => JsonObject | undefined;
   /** What a reference out of the resource leads to, where that is known. */
   readonly resolve?: (reference: string) => Resource | undefined;
 }
@@ -167,7 +169,8 @@ function createRun(parts: ValidatorParts, options: ValidateOptions, report: Repo
       judgeResource: (item, frame) => {
         const resource = item.value as JsonObject;
         if (walk.only === 'everything')
-          for (const rule of parts.rulesFor(item.type)) rule(resource, item.path, to, around(frame, parts));
+          for (const rule of parts.rulesFor(item.type))
+            rule(resource, item.path, to, around(frame, parts, options));
         const urls = new Set(declared(resource));
         for (const url of parts.requiredProfiles?.(item.type) ?? []) urls.add(url);
         if (item.type === 'Observation' && walk.only === 'everything')
@@ -180,10 +183,14 @@ function createRun(parts: ValidatorParts, options: ValidateOptions, report: Repo
   return made(report);
 }
 
-function around(frame: Frame, { find, terminology }: ValidatorParts): Surroundings {
+function around(frame: Frame, parts: ValidatorParts, options: ValidateOptions): Surroundings {
   const holders: JsonObject[] = [];
   for (let at = frame.parent; at; at = at.parent) holders.push(at.resource);
-  return { holders, find: find ?? (() => undefined), holds: terminology.holds };
+  return {
+    holders,
+    find: (type, canonical) => parts.find?.(type, canonical) ?? options.find?.(type, canonical),
+    holds: parts.terminology.holds,
+  };
 }
 
 /** Whether a code, or any coding of it, is in the value set. */

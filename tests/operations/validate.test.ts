@@ -57,6 +57,35 @@ onEveryStore('$validate', {}, tsela => {
     ]);
   });
 
+  it('judges a response by the questionnaire that is stored', async () => {
+    const questionnaire = {
+      resourceType: 'Questionnaire',
+      id: 'triage',
+      url: 'http://example.org/Questionnaire/triage,1',
+      version: '2',
+      status: 'active',
+      item: [{ linkId: 'fever', type: 'boolean', required: true }],
+    };
+    const response = (canonical: string, ...item: object[]) => ({
+      resourceType: 'QuestionnaireResponse',
+      status: 'completed',
+      questionnaire: canonical,
+      item,
+    });
+    const asked = 'http://example.org/Questionnaire/triage,1';
+    const before = await send('QuestionnaireResponse/$validate', response(asked));
+    expect(before.body['issue'].map((issue: { code: string }) => issue.code)).toContain('not-found');
+    expect((await tsela().send('PUT', 'Questionnaire/triage', questionnaire)).status).toBe(201);
+    const wrong = response(`${asked}|2`, { linkId: 'fever', answer: [{ valueString: 'yes' }] });
+    expect(errorsIn((await send('QuestionnaireResponse/$validate', wrong)).body)).toEqual([
+      'structure QuestionnaireResponse.item[0].answer[0].value.ofType(string)',
+    ]);
+    const right = response(asked, { linkId: 'fever', answer: [{ valueBoolean: true }] });
+    expect(errorsIn((await send('QuestionnaireResponse/$validate', right)).body)).toEqual([]);
+    const other = await send('QuestionnaireResponse/$validate', response(`${asked}|1`));
+    expect(other.body['issue'].map((issue: { code: string }) => issue.code)).toContain('not-found');
+  });
+
   it('judges the resource in Parameters by the profile asked for', async () => {
     const url = 'Observation/$validate';
     const asked = { name: 'profile', valueUri: weight };
