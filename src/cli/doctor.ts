@@ -2,7 +2,7 @@
 // it. It changes nothing but what opening the store changes (schema and index are brought up to date, as by `start`).
 import { randomUUID } from 'node:crypto';
 import { constants, existsSync } from 'node:fs';
-import { access, open, rename, rm, statfs } from 'node:fs/promises';
+import { access, open, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BrokenJournal, verifiedLines } from '../audit/journal.js';
 import type { Config } from '../config.js';
@@ -121,6 +121,11 @@ async function dataFolder(folder: string): Promise<Finding[]> {
         `The data folder ${folder} cannot be written: ${sentenceOf(error)}.`,
         `Give it to the user Tsela runs as, for example: chown -R "$(id -un)" ${folder}`,
       ),
+    );
+  }
+  if (process.platform !== 'win32' && ((await stat(folder)).mode & 0o077) !== 0) {
+    found.push(
+      warn(`Others may look into the data folder ${folder}.`, `Take it away from them: chmod 700 ${folder}`),
     );
   }
   const { bavail, bsize } = await statfs(folder);

@@ -27,8 +27,10 @@ export function senderOf(proxies: readonly string[]): SenderOf {
     if (bits === undefined) trusted.addAddress(network, family);
     else trusted.addSubnet(network, Number(bits), family);
   }
-  const isTrusted = (address: string): boolean =>
-    proxies.length > 0 && trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  const isTrusted = (address: string): boolean => {
+    const family = isIP(address); // 0 of a socket that is gone
+    return proxies.length > 0 && family !== 0 && trusted.check(address, family === 6 ? 'ipv6' : 'ipv4');
+  };
   return ({ headers, socket }) => {
     const peer = plain(socket.remoteAddress ?? '');
     const said = headers['x-forwarded-for'];

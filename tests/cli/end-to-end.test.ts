@@ -1,5 +1,14 @@
 // The command line and the server together, each a process of its own: what is loaded is there once, whoever is killed.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -248,6 +257,19 @@ describe('on SQLite', () => {
     expect(err).toContain(`There is no store in ${data}.`);
     expect(existsSync(data)).toBe(false);
   });
+
+  test.skipIf(process.platform === 'win32')(
+    'doctor tells who may look into the data (not on Windows)',
+    async () => {
+      const open = join(folder, 'open');
+      mkdirSync(open, { mode: 0o700 });
+      expect((await tsela(['doctor', '--data', open])).out).not.toContain('Others');
+      chmodSync(open, 0o750);
+      expect((await tsela(['doctor', '--data', open])).out).toMatch(
+        /warn {2}Others may look .*\n.*chmod 700/,
+      );
+    },
+  );
 
   test('doctor tells every setting that cannot be used', async () => {
     const { code, out } = await tsela(['doctor'], {
