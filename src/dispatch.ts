@@ -12,8 +12,9 @@ import { outcomeOf } from './fhir/outcome.js';
 import { fhirJson } from './interactions/answer.js';
 import type { Context, Jobs, Route, Settings } from './interactions/context.js';
 import type { FhirRequest, FhirResponse } from './interactions/exchange.js';
-import { rowsIn } from './interactions/prepare.js';
+import { labelled, resourceIn, rowsIn } from './interactions/prepare.js';
 import { asStrict, leveled } from './interactions/validation-level.js';
+import { indexRows } from './search/index-rows.js';
 import { routes } from './routes.js';
 import type { ServedStore } from './storage/store.js';
 import { sightOf } from './interactions/definition-store.js';
@@ -63,7 +64,13 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       }
       if (type === 'AuditEvent') await audit?.flush();
       const served = typeof store === 'function' ? store() : store;
-      const visible = guarded(served, grant, version => rowsIn(version, settings), settings.custom);
+      const visible = guarded(
+        served,
+        grant,
+        version => rowsIn(version, settings),
+        settings.custom,
+        async version => indexRows(await labelled(settings, resourceIn(version), version.ref.id), settings),
+      );
       let catalog: ServerCatalog | undefined;
       const context: Context = {
         request,

@@ -1,5 +1,6 @@
 // What access depends on besides roles and labels, kept in the documents port for every process: patients whose consent
 // is still being carried out, when consents begin and end, and who has broken the glass. docs/consent.md
+import { randomUUID } from 'node:crypto';
 import type { Documents } from '../storage/documents.js';
 
 export interface Broken {
@@ -18,10 +19,12 @@ export interface AccessState {
   readonly generation: () => number;
   /** Looks again what other processes have closed and opened. */
   refresh(): Promise<void>;
-  close(patient: string): Promise<void>;
+  /** Before a commit that leaves something to fill in; answers what `settle` takes when the commit is done. */
+  close(patient: string): Promise<string>;
+  settle(closing: string): Promise<void>;
   /** Closed by a facility, which opens it again. */
-  hold(patient: string): Promise<void>;
-  release(patient: string): Promise<void>;
+  hold(closing: string): Promise<void>;
+  release(closing: string): Promise<void>;
   /** The labels of the patient are to be looked at then. */
   due(patient: string, at: number): Promise<void>;
   /** Does what is due from now on, until it is stopped. */
@@ -41,6 +44,9 @@ const dueAt = 'consent-due';
 const glass = 'break-glass';
 /** ms between two looks for what others left. */
 const every = 5_000;
+/** ms. No commit takes longer. */
+const longestCommit = 25_000;
+const patientOf = (closing: string): string => closing.slice(0, closing.indexOf(' '));
 
 /**
  * @param onBroken whose tokens mean something else from now on
@@ -56,19 +62,22 @@ export function openAccessState(
   const listed = async (collection: string): Promise<readonly string[]> =>
     (await documents.list(collection)).map(({ key }) => key);
   const refresh = async (): Promise<void> => {
-    const found = new Set([...(await listed(closed)), ...(await listed(held))]);
+    const before = generation;
+    const found = new Set([...(await listed(closed)), ...(await listed(held))].map(patientOf));
+    if (generation !== before) return refresh(); // closed meanwhile: what was listed is old
     if (found.size === filling.size && [...found].every(one => filling.has(one))) return;
     filling.clear();
     for (const one of found) filling.add(one);
     generation++;
   };
-  const shut = async (collection: string, patient: string): Promise<void> => {
-    await documents.put(collection, patient, true);
-    filling.add(patient);
+  /** `settled`: from when on it may be opened, ms; the commit is done by then, or never. */
+  const shut = async (collection: string, closing: string): Promise<void> => {
+    await documents.put(collection, closing, { settled: Date.now() + longestCommit });
+    filling.add(patientOf(closing));
     generation++;
   };
-  const open = async (collection: string, patient: string): Promise<void> => {
-    await documents.delete(collection, patient);
+  const open = async (collection: string, closing: string): Promise<void> => {
+    await documents.delete(collection, closing);
     await refresh();
   };
   const keyOf = (at: number, patient: string): string =>
@@ -79,11 +88,16 @@ export function openAccessState(
     generation: () => generation,
     refresh,
     async close(patient) {
-      await above?.hold(patient);
-      await shut(closed, patient);
+      const closing = `${patient} ${randomUUID()}`;
+      await above?.hold(closing);
+      await shut(closed, closing);
+      return closing;
     },
-    hold: patient => shut(held, patient),
-    release: patient => open(held, patient),
+    async settle(closing) {
+      await documents.put(closed, closing, { settled: 0 });
+    },
+    hold: closing => shut(held, closing),
+    release: closing => open(held, closing),
     async due(patient, at) {
       await documents.put(dueAt, keyOf(at, patient), true);
     },
@@ -93,14 +107,18 @@ export function openAccessState(
       let stopped = false;
       /** Answers when to look again, ms. */
       const look = async (): Promise<number> => {
-        const shutNow = await listed(closed);
-        const due = (await listed(dueAt)).filter(key => timeOf(key) <= Date.now());
-        for (const patient of new Set([...shutNow, ...due.map(key => key.slice(16))])) {
+        const now = Date.now();
+        const settled = (await documents.list(closed))
+          .filter(({ value }) => (value as { settled: number }).settled <= now)
+          .map(({ key }) => key);
+        const due = (await listed(dueAt)).filter(key => timeOf(key) <= now);
+        for (const patient of new Set([...settled.map(patientOf), ...due.map(key => key.slice(16))])) {
           if (stopped) return every;
           await fill(patient);
-          if (shutNow.includes(patient)) {
-            await open(closed, patient);
-            await above?.release(patient);
+          for (const closing of settled) {
+            if (patientOf(closing) !== patient) continue;
+            await open(closed, closing);
+            await above?.release(closing);
           }
           for (const key of due) if (key.slice(16) === patient) await documents.delete(dueAt, key);
         }

@@ -2,6 +2,7 @@
 // read is tested against it, and every write on the state it replaces and the state it makes.
 // Surprising why: what is not visible does not exist. A hidden resource answers like one that was never there.
 import { FhirError } from '../errors.js';
+import { isObject, parseJson, type JsonObject } from '../fhir/json.js';
 import { resourceTypes } from '../fhir/definitions.js';
 import { refKey, type Ref } from '../fhir/resource.js';
 import { followsLinks, matches, type Indexed, type Resolve } from '../search/matches.js';
@@ -22,12 +23,14 @@ export type GuardedStore = ServedStore & {
 /**
  * @param rowsOf recomputes the index rows of a version
  * @param custom search parameters beside those of the specification
+ * @param rowsNow those it would have if it were stored now: consents that came later close what was before
  */
 export function guarded(
   store: ServedStore,
   grant: Grant,
   rowsOf: RowsOf,
   custom?: CustomParameters,
+  rowsNow: (version: Version) => Promise<readonly Row[]> = version => Promise.resolve(rowsOf(version)),
 ): GuardedStore {
   const masks = grant.masks ?? noMasks;
   const shown = (version: Version): Version => {
@@ -38,6 +41,11 @@ export function guarded(
   const shownPage = (page: Page): Page =>
     masks.size === 0 ? page : { ...page, versions: page.versions.map(shown) };
   const resolve = resolveBy(store, rowsOf);
+  let closes: boolean | undefined;
+  /** Whether a Binary has to be judged by what its securityContext names. https://hl7.org/fhir/R4/binary.html#security */
+  const byContext = (type: string): boolean =>
+    type === 'Binary' && (closes ??= [...resourceTypes()].some(one => grant.visible(one).op !== 'all'));
+  const isOpen = (type: string): boolean => grant.visible(type).op === 'all' && !byContext(type);
   const indexed = (version: Version): Indexed => ({
     ref: version.ref,
     lastUpdated: version.lastUpdated,
@@ -50,29 +58,47 @@ export function guarded(
       last = last.version > 1 ? await store.read(last.ref, last.version - 1) : undefined;
     return last;
   };
-  const seesContent = async (version: Version, permission: Permission = 'read'): Promise<boolean> => {
+  /** What names a record that is hidden, or none that is here, is hidden with it. */
+  const seesContext = async (binary: Version | undefined): Promise<boolean> => {
+    const { securityContext } = binary?.body === undefined ? {} : (parseJson(binary.body) as JsonObject);
+    if (!isObject(securityContext)) return true;
+    const [, type = '', id = ''] = /(?:^|\/)([A-Z]\w+)\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/.*)?$/.exec(String(securityContext['reference'])) ?? []; // prettier-ignore
+    const about = type === '' || type === 'Binary' ? undefined : await store.read({ type, id });
+    return about?.body !== undefined && seesContent(about);
+  };
+  const seesContent = async (
+    version: Version,
+    permission: Permission = 'read',
+    isPast = version.body === undefined,
+  ): Promise<boolean> => {
     const node = grant.visible(version.ref.type, permission);
-    if (node.op === 'all' || node.op === 'none') return node.op === 'all';
+    if (node.op === 'none') return false;
+    if (byContext(version.ref.type) && !(await seesContext(await lastContent(version)))) return false;
+    if (node.op === 'all') return true;
     const last = await lastContent(version);
-    return last !== undefined && matches(node, indexed(last), resolve);
+    if (last === undefined) return false;
+    const self = isPast ? { ...indexed(last), rows: await rowsNow(last) } : indexed(last);
+    return matches(node, self, resolve);
   };
   /** A past version is hidden too where the present one is: a label put on later covers what came before. */
   const seesPast = async (version: Version, current: Promise<Version | undefined>): Promise<boolean> => {
-    if (!(await seesContent(version))) return false;
+    if (!(await seesContent(version, 'read', true))) return false;
     const now = await current;
     return now === undefined || now.version === version.version || seesContent(now);
   };
   const sees = async (version: Version): Promise<boolean> =>
-    grant.visible(version.ref.type).op === 'all' || seesPast(version, store.read(version.ref));
+    isOpen(version.ref.type) || seesPast(version, store.read(version.ref));
   const narrowed = (plan: SearchPlan): SearchPlan => {
     checkMasks(plan, masks, custom);
-    return { ...plan, where: and(restrict(plan.where, grant), foundAmong(plan.types, grant)) };
+    const where = and(restrict(plan.where, grant), foundAmong(plan.types, grant));
+    // No row says what a Binary's securityContext names: who does not see everything finds none by searching.
+    return { ...plan, where: plan.types.some(byContext) ? and(where, not(isType('Binary'))) : where };
   };
   const checkWrite = async (write: Write): Promise<void> => {
     const { ref, expected, lastUpdated, rows } = write;
     const permission = permissionOf(write, grant);
     const node = grant.visible(ref.type, permission);
-    if (node.op === 'all') return;
+    if (node.op === 'all' && !byContext(ref.type)) return;
     // What a link leads to could change before the commit: what was judged here would not be what is stored.
     if (followsLinks(node)) {
       throw new FhirError(
@@ -108,7 +134,7 @@ export function guarded(
     for (const [index, write] of writes.entries()) {
       const { requires = [] } = isByServer(write) ? {} : write;
       for (const ref of requires) {
-        if (grant.visible(ref.type).op === 'all' || own.has(refKey(ref))) continue;
+        if (isOpen(ref.type) || own.has(refKey(ref))) continue;
         const version = await store.read(ref);
         if (version === undefined || !(await seesContent(version)))
           throw new WriteConflict('required', index, refKey(ref));
@@ -121,7 +147,7 @@ export function guarded(
     async read(ref, version) {
       const found = await store.read(ref, version);
       if (found === undefined) return undefined;
-      if (grant.visible(ref.type).op === 'all') return shown(found);
+      if (isOpen(ref.type)) return shown(found);
       const seen = version === undefined ? seesContent(found) : sees(found);
       return (await seen) ? shown(found) : undefined;
     },
@@ -139,7 +165,7 @@ export function guarded(
       const { where } = narrowed(plan);
       return self => matches(where, self, resolve);
     },
-    history: async scope => shownPage(await visibleHistory(store, grant, scope, seesPast)),
+    history: async scope => shownPage(await visibleHistory(store, grant, scope, seesPast, byContext)),
     async commit(writes, receipt) {
       for (const write of writes) {
         if (isByServer(write)) continue;
@@ -247,12 +273,13 @@ async function visibleHistory(
   grant: Grant,
   scope: HistoryScope,
   sees: (version: Version, current: Promise<Version | undefined>) => Promise<boolean>,
+  byContext: (type: string) => boolean,
 ): Promise<Page> {
   const types = scope.type === undefined ? [...resourceTypes()] : [scope.type];
   // The history of one resource is a read, which was permitted; any other is a search.
   const nodeOf = (type: string): Node =>
     scope.id === undefined ? searchable(grant, type) : grant.visible(type);
-  if (types.every(type => nodeOf(type).op === 'all')) return store.history(scope);
+  if (types.every(type => nodeOf(type).op === 'all' && !byContext(type))) return store.history(scope);
   if (types.every(type => nodeOf(type).op === 'none')) return { versions: [] };
   const present = new Map<string, Promise<Version | undefined>>();
   const currentOf = (ref: Ref): Promise<Version | undefined> => {
@@ -272,8 +299,8 @@ async function visibleHistory(
     });
     for (const version of page.versions) {
       const node = nodeOf(version.ref.type);
-      if (node.op === 'all' || (node.op !== 'none' && (await sees(version, currentOf(version.ref)))))
-        kept.push(version);
+      const open = node.op === 'all' && !byContext(version.ref.type);
+      if (open || (node.op !== 'none' && (await sees(version, currentOf(version.ref))))) kept.push(version);
     }
     if (page.next === undefined) return { versions: kept };
     if (kept.length >= scope.count || pages === mostPages) return { versions: kept, next: page.next };

@@ -121,6 +121,7 @@ export const shippedRoles: Readonly<Record<string, Role>> = {
     says: 'A machine of the facility, within the scopes it is registered for.',
     reach: 'all',
     permissions: [{ types: ['*'], may: 'cruds' }],
+    abilities: ['explain'],
     consent: 'exempt',
   },
 };

@@ -2,7 +2,8 @@
 import type { Resource } from '../fhir/resource.js';
 import type { JsonObject } from '../fhir/json.js';
 import { FhirError } from '../errors.js';
-import { mayDo } from '../auth/grant.js';
+import { isUnrestricted, mayDo } from '../auth/grant.js';
+import { followsLinks } from '../search/matches.js';
 import { describePlan } from '../search/describe-plan.js';
 import type { SearchPlan } from '../search/plan.js';
 import type { ExplainedStep } from '../storage/store.js';
@@ -10,9 +11,12 @@ import { sendResource } from './answer.js';
 import type { Context } from './context.js';
 import type { FhirResponse } from './exchange.js';
 
-/** @throws FhirError `forbidden` for grants without the ability: a plan tells of what is hidden */
+/** @throws FhirError `forbidden` for grants without the ability, or that do not see all of what is searched: a plan tells how much there is */
 export async function explain({ grant, store, request }: Context, plan: SearchPlan): Promise<FhirResponse> {
-  if (!mayDo(grant, 'explain')) throw new FhirError('forbidden', '_explain is for administrators.');
+  const isHidden =
+    followsLinks(plan.where) || plan.types.some(type => grant.visible(type, 'search').op !== 'all');
+  if (!mayDo(grant, 'explain') || (isHidden && !isUnrestricted(grant)))
+    throw new FhirError('forbidden', '_explain is for administrators.');
   const { found, milliseconds, steps } = await store.explain(plan);
   const explained: Resource = {
     resourceType: 'Parameters',

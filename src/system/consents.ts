@@ -180,6 +180,8 @@ export function openConsents(options: ConsentOptions): Consents {
   };
 
   const work = state.fillBy(fill, onFailure);
+  /** Of commits under way. */
+  const closings = new WeakMap<readonly Write[], readonly string[]>();
 
   return {
     labelled: (resource, id) => labelsOf(resource, id),
@@ -202,7 +204,7 @@ export function openConsents(options: ConsentOptions): Consents {
           }
         }
         // Closed before it is stored: whatever fails from here on, nothing opens.
-        if (left) await state.close(patient);
+        if (left) closings.set(writes, [...(closings.get(writes) ?? []), await state.close(patient)]);
       }
       return [...added.values()];
     },
@@ -211,6 +213,7 @@ export function openConsents(options: ConsentOptions): Consents {
       if (isShared && writes.some(write => write.ref.type === 'Consent')) recent.clear();
       const patients = patientsOf(writes);
       if (patients.length === 0) return;
+      for (const closing of closings.get(writes) ?? []) await state.settle(closing);
       for (const patient of patients) {
         // What was judged before the Consent and stored after it has not seen it: looked at when no commit can be that old.
         for (const later of [0, 2_000, 25_000]) await state.due(patient, Date.now() + later);
