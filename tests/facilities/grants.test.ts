@@ -72,6 +72,6 @@ it.each([
   ['an id that is taken', { id: 'quthing' }, 'duplicate'],
   ['a client that another has', { id: 'new', clients: ['laboratory'] }, 'duplicate'],
 ])('refuses a facility with %s', async (_, some, code) => {
-  const facility = { id: '', name: 'x', organizations: [], clients: [], ...some };
+  const facility = { name: 'x', organizations: [], clients: [], ...some };
   await expect(putFacility(main.documents, facility, true)).rejects.toMatchObject({ code });
 });

@@ -216,7 +216,7 @@ onEveryStore('a custom search parameter', {}, tsela => {
   });
 
   test('is for those who may update SearchParameter', async () => {
-    const reader = { principal: 'reader', visible: () => ({ op: 'all' }) as const, permits: (what: string) => what === 'read' || what === 'search' }; // prettier-ignore
+    const reader = { id: 'reader', principal: 'reader', visible: () => ({ op: 'all' }) as const, permits: (what: string) => what === 'read' || what === 'search' }; // prettier-ignore
     const send = tsela().as(reader);
     expect((await send('POST', 'SearchParameter/colour/$reindex')).status).toBe(403);
     const body = { resourceType: 'Parameters', parameter: [{ name: 'url', valueCanonical: colour.url }] };
