@@ -2,7 +2,7 @@
 import { structureDefinition } from '../fhir/definitions.js';
 import { applyDifferential } from './differential.js';
 import { share, treeOf as snapshotTree, type ElementNode } from './element-tree.js';
-import type { FindStructure, Structure } from './structure.js';
+import { soundStructure, type FindStructure, type Structure } from './structure.js';
 import { childrenOf, typeTree } from './types.js';
 
 export interface Profile {
@@ -27,6 +27,8 @@ const deepest = 100;
 /** More than any server's packages hold; when there are so many, all are compiled anew. */
 const kept = 5000;
 
+const sound = (found: Structure | undefined): Structure | undefined => found && soundStructure(found);
+
 export function createProfiles(find: FindStructure): Profiles {
   const compiled = new Map<string, Profile | undefined>();
   const building = new Set<string>();
@@ -35,7 +37,7 @@ export function createProfiles(find: FindStructure): Profiles {
     // R4's own definitions come first: nobody changes what a Patient is by storing another.
     const [url = '', version] = canonical.split('|', 2);
     const core = url.includes(':') ? structureDefinition(url) : undefined;
-    return core && (version === undefined || version.startsWith('4.0')) ? core : find(canonical);
+    return core && (version === undefined || version.startsWith('4.0')) ? core : sound(find(canonical));
   };
 
   const get = (canonical: string): Profile | undefined => {
@@ -56,8 +58,7 @@ export function createProfiles(find: FindStructure): Profiles {
 
   function compile(found: Structure): Profile | undefined {
     const elements = [...(found.snapshot?.element ?? []), ...(found.differential?.element ?? [])];
-    if (elements.some(({ path }) => typeof path !== 'string' || path.split('.').length > deepest))
-      return undefined;
+    if (elements.some(({ path }) => path.split('.').length > deepest)) return undefined;
     const { url, type } = found;
     const typed = typeTree(type);
     // Some call a profile a specialization; only R4 itself makes types.

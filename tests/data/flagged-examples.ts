@@ -11,6 +11,7 @@ export const flaggedHl7: Readonly<Record<string, string>> = {
   'Basic-referral.json': 'a modifier extension that nothing defines',
   'Bundle-father.json': noUnit('tbl'),
   'Bundle-hla-1.json': 'the extension hla-genotyping-results-glstring has no part "uri"',
+  'Bundle-bundle-search-warning.json': 'an entry of a searchset without a fullUrl',
   'Bundle-10bb101f-a121-4264-a920-67be9cb82c74.json': noMatch,
   'Bundle-3a0707d3-549e-4467-b8b8-5a2ab3800efe.json': noMatch,
   'Bundle-lri-example.json': noMatch,

@@ -27,8 +27,11 @@ function knowing(type: string, element: readonly object[], more: object = {}): V
   return createValidation({ level: 'full', required: new Map(), installed, catalog: coreCatalog });
 }
 
-const patient = (more: object = {}): Resource =>
-  ({ resourceType: 'Patient', meta: { profile: [url] }, ...more });
+const patient = (more: object = {}): Resource => ({
+  resourceType: 'Patient',
+  meta: { profile: [url] },
+  ...more,
+});
 
 describe('a hostile profile', () => {
   it('of itself does not turn for ever', () => {
@@ -61,6 +64,36 @@ describe('a hostile profile', () => {
       const { validate } = knowing('Patient', element as JsonObject[]);
       expect(() => validate(patient())).not.toThrow();
     }
+  });
+
+  it('with anything in the place of anything is used as far as it goes', () => {
+    const slicing = { discriminator: [{ type: 'value', path: 'system' }], rules: 'closed', ordered: false };
+    const element = [
+      { id: 'Patient.telecom', path: 'Patient.telecom', min: 1, max: '3', slicing },
+      { id: 'Patient.telecom:a', path: 'Patient.telecom', sliceName: 'a' },
+      { id: 'Patient.telecom:a.system', path: 'Patient.telecom.system', fixedCode: 'phone' },
+      { id: 'Patient.link.other', path: 'Patient.link.other', type: [{ code: 'Reference', profile: [url] }] },
+    ];
+    const wrong = [null, 1, 'x', true, [], {}, [[]], [null], [{}], { a: 1 }];
+    const resource = patient({
+      telecom: [{ system: 'phone', value: '1' }],
+      link: [{ other: {}, type: 'seealso' }],
+    });
+    const places = (value: unknown, path: readonly string[] = []): (readonly string[])[] =>
+      typeof value === 'object' && value !== null
+        ? Object.entries(value).flatMap(([key, one]) => [[...path, key], ...places(one, [...path, key])])
+        : [];
+    const whole = { element, more: { context: [], type: 'Patient', snapshot: { element: [] } } };
+    for (const place of places(whole))
+      for (const value of wrong) {
+        const copy = structuredClone(whole) as unknown as Record<string, unknown>;
+        let at = copy;
+        for (const step of place.slice(0, -1)) at = at[step] as Record<string, unknown>;
+        at[place.at(-1)!] = value;
+        const { element: changed, more } = copy as unknown as { element: object[]; more: object };
+        const { validate } = knowing('Patient', changed, more ?? {});
+        expect(() => validate(resource), `${place.join('.')} ${JSON.stringify(value)}`).not.toThrow();
+      }
   });
 
   it('with thousands of slices is judged', () => {
