@@ -43,10 +43,10 @@ export function mountAuthorization({
       throw new FhirError('unavailable', 'The server is starting.', { headers: { 'retry-after': '1' } });
     const known = new URL(origin());
     checkHost(ctx.req.headers.host, known);
+    const sender = senderOf(ctx);
     // Koa believes these (app.proxy); they are ours now.
     ctx.req.headers['x-forwarded-proto'] = known.protocol.slice(0, -1);
     ctx.req.headers['x-forwarded-host'] = known.host;
-    const sender = senderOf(ctx);
     ctx.req.headers['x-forwarded-for'] = sender.address;
     const app = server.app();
     if (mounted?.app !== app) {
