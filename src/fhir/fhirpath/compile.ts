@@ -24,11 +24,11 @@ import { filtering } from './functions/filtering.js';
 import { boundaries } from './functions/boundaries.js';
 import { math } from './functions/math.js';
 import { strings } from './functions/strings.js';
-import type { Kind, Member } from './kind.js';
-import { ancestry } from './kind.js';
-import { collect, isPresent, Node } from './node.js';
-import { Quantity } from './quantity.js';
-import { nothing, systemOf, TypeInfo, typeTest, type Item, type Items } from './values.js';
+
+import { ancestry, type Kind, type Member } from './kind.js';
+import { collect, Node } from './node.js';
+import { partOf, presence } from './presence.js';
+import { nothing, systemOf, typeTest, type Item, type Items } from './values.js';
 import { variable } from './variables.js';
 
 const functions: Functions = {
@@ -40,7 +40,6 @@ const functions: Functions = {
   ...boundaries,
   ...fhir,
 };
-export const functionNames: ReadonlySet<string> = new Set(Object.keys(functions));
 
 export function compileRun(ast: Ast): Run {
   switch (ast.kind) {
@@ -133,14 +132,6 @@ function step(name: string, ofAst: Ast | undefined): Run {
     return found.length === 0 ? nothing : found;
   };
 }
-
-const partOf = (item: Item, name: string): Item | undefined => {
-  if (item instanceof TypeInfo)
-    return name === 'name' ? item.name : name === 'namespace' ? item.namespace : undefined;
-  if (item instanceof Quantity)
-    return name === 'value' ? item.value : name === 'unit' ? item.unit : undefined;
-  return undefined;
-};
 
 type CallAst = Extract<Ast, { kind: 'call' }>;
 
@@ -378,60 +369,4 @@ const truths: Readonly<Record<string, (call: Call, ast: CallAst) => Truth | unde
     const [item] = items;
     return items.length === 1 && item instanceof Node && item.kind.primitive && item.value !== undefined;
   },
-};
-
-/** Whether a path of names has anything at its end, walked in the JSON; undefined for other expressions. */
-function presence(ast: Ast | undefined): Truth | undefined {
-  const names: string[] = [];
-  for (let at = ast; at !== undefined; at = at.of) {
-    if (at.kind === '$this') break;
-    if (at.kind !== 'member') return undefined;
-    names.unshift(at.name);
-  }
-  if (names.length === 0 || /^[A-Z]/.test(names[0]!)) return undefined;
-  const fromThis = startsAtThis(ast);
-  const last = names.length - 1;
-  const knownKinds: (Kind | undefined)[] = [];
-  const knownMembers: (readonly Member[] | undefined)[] = [];
-  const has = (holder: unknown, extra: unknown, kind: Kind, at: number): boolean => {
-    if (kind !== knownKinds[at]) {
-      knownKinds[at] = kind;
-      knownMembers[at] = kind.members().get(names[at]!);
-    }
-    const members = knownMembers[at];
-    const from = kind.primitive ? extra : holder;
-    if (members === undefined || typeof from !== 'object' || from === null || Array.isArray(from))
-      return false;
-    const json = from as Node['holder'] & object;
-    for (const member of members) {
-      if (at === last) {
-        if (isPresent(json, member)) return true;
-        continue;
-      }
-      if (!isPresent(json, member)) continue;
-      const value = json[member.json];
-      if (member.kind === undefined || member.kind.primitive || Array.isArray(value)) {
-        const next: Node[] = [];
-        collect(new Node(json, undefined, kind, undefined, '', -1), json, member, next);
-        if (next.some(node => has(node.value, node.extra, node.kind, at + 1))) return true;
-      } else if (has(value, undefined, member.kind, at + 1)) return true;
-    }
-    return false;
-  };
-  return (focus, context) => {
-    for (const item of fromThis ? context.self : focus)
-      if (
-        item instanceof Node
-          ? has(item.value, item.extra, item.kind, 0)
-          : names.length === 1 && partOf(item, names[0]!) !== undefined
-      )
-        return true;
-    return false;
-  };
-}
-
-const startsAtThis = (ast: Ast | undefined): boolean => {
-  let at = ast;
-  while (at?.kind === 'member') at = at.of;
-  return at?.kind === '$this';
 };

@@ -20,7 +20,7 @@ export function equal(left: Items, right: Items, context: Context): boolean | un
   return unknown ? undefined : true;
 }
 
-export function equalItems(left: Item, right: Item, context: Context): boolean | undefined {
+function equalItems(left: Item, right: Item, context: Context): boolean | undefined {
   const a = systemOf(left) ?? left;
   const b = systemOf(right) ?? right;
   if (a instanceof Node || b instanceof Node) {
