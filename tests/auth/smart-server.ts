@@ -57,7 +57,9 @@ export async function openSmartServer(
   const running = await start(config, {
     ...log,
     error(fields, message) {
-      failures.push(fields['err']);
+      const { err } = fields;
+      // A facility that is still being opened says so, and that is no failure.
+      if (!(err instanceof Error && 'code' in err && err.code === 'unavailable')) failures.push(err);
       log.error(fields, message);
     },
   });
