@@ -1,0 +1,135 @@
+// Attacks on scopes and data, each by its name. Those on logins, tokens and clients are in tests/auth/.
+import { beforeAll, expect, it } from 'vitest';
+import type { Identity } from '../../src/auth/identity.js';
+import { onEveryStore, type Answer, type Send } from '../system.js';
+import { closed, marker, seed } from './world.js';
+
+const doctor = (scopes: string, more: Partial<Identity> = {}): Identity => ({
+  sub: 'doctor',
+  clientId: 'app',
+  user: { account: 'doctor', fhirUser: 'Practitioner/doctor', roles: ['doctor'] },
+  scopes: scopes.split(' '),
+  grantId: 'g',
+  ...more,
+});
+const ids = (answer: Answer): string[] =>
+  (answer.body['entry'] ?? []).map((entry: { resource: { id: string } }) => entry.resource.id).sort();
+const code = 'http://terminology.hl7.org/CodeSystem/observation-category|vital-signs';
+
+onEveryStore('an attack', { audit: 'on' }, tsela => {
+  beforeAll(async () => seed(tsela()));
+  const as = async (identity: Identity): Promise<Send> => tsela().as(await tsela().system.compile(identity));
+  const mine = { patient: 'mine' };
+
+  it.each([
+    ['no letters', 'user/Observation.'],
+    ['letters out of order', 'user/Observation.sr'],
+    ['letters out of order for writing', 'user/Observation.dus'],
+    ['an unknown type', 'user/Observations.rs'],
+    ['an unknown parameter', 'user/Observation.rs?colour=red'],
+    ['a chain', 'user/Observation.rs?subject.name=x'],
+    ['a modifier', 'user/Observation.rs?code:not=x'],
+    ['_has', 'user/Observation.rs?_has:Patient:organization:name=x'],
+    ['_filter', 'user/Observation.rs?_filter=code eq x'],
+    ['* with a parameter of one type', 'user/*.rs?category=x'],
+    ['another context', 'system/Observation.rs'],
+    ['patient scopes without a patient', 'patient/Observation.rs'],
+    ['launch and openid alone', 'openid fhirUser launch/patient'],
+    ['a NUL', 'user/Observation.rs?code=%00'],
+    ['an empty value', 'user/Observation.rs?code='],
+  ])('by a scope with %s gets nothing', async (_, scope) => {
+    const send = await as(doctor(scope));
+    for (const url of ['Observation', 'Observation/obs-mi', 'Patient', '?_type=Observation'])
+      expect([url, (await send('GET', url)).status]).toEqual([url, 403]);
+  });
+
+  it('by smuggling a second pair into a value stays within the value', async () => {
+    for (const value of [`${code}%26_id=obs-mi`, `${code}%2526_id=obs-mi`])
+      expect(ids(await (await as(doctor(`user/Observation.rs?category=${value}`)))('GET', 'Observation'))).toEqual([]);
+  });
+
+  it('by a list of values in a scope gets what either says, and no more', async () => {
+    const send = await as(doctor(`user/Observation.rs?category=${code},none`));
+    expect(ids(await send('GET', 'Observation'))).toEqual(['obs-mi', 'obs-to']);
+  });
+
+  it('by ten thousand scopes costs no more than a moment, and gives no more than they say', async () => {
+    const scopes = Array.from({ length: 10_000 }, (_, i) => `user/Observation.rs?_id=x${i}`).join(' ');
+    const send = await as(doctor(`${scopes} user/Observation.rs?_id=obs-mi`));
+    expect((await send('GET', 'Observation/obs-mi')).status).toBe(200);
+    expect((await send('GET', 'Observation/obs-to')).status).toBe(404);
+  });
+
+  it('by lenient handling does not loosen the scope', async () => {
+    const send = await as(doctor('user/Observation.rs?_id=obs-mi'));
+    const answer = await send('GET', 'Observation?unknown=1', undefined, { prefer: 'handling=lenient' });
+    expect(answer.text).not.toContain('obs-to');
+  });
+
+  it('by contained resources and Bundles finds no closed record inside them', async () => {
+    const send = await as(doctor('user/*.cruds'));
+    const stored = { resourceType: 'Bundle', type: 'collection', entry: [{ resource: { resourceType: 'Patient', id: closed.patient } }] };
+    expect((await send('POST', 'Bundle', stored)).status).toBe(403);
+    expect((await send('GET', `Observation?subject:Patient._id=${closed.patient}`)).body['entry']).toBeUndefined();
+  });
+
+  it('by a Provenance, a List or a Group that names a closed record does not reach it', async () => {
+    const { send } = tsela();
+    const about = { reference: `Observation/${closed.observation}` };
+    await send('PUT', 'List/names', { resourceType: 'List', id: 'names', status: 'current', mode: 'working', entry: [{ item: about }, { item: { reference: 'Observation/obs-mi' } }] });
+    await send('PUT', 'Group/names', { resourceType: 'Group', id: 'names', type: 'person', actual: true, member: [{ entity: { reference: `Patient/${closed.patient}` } }] });
+    await send('PUT', 'Provenance/names', { resourceType: 'Provenance', id: 'names', target: [about], recorded: '2026-01-01T00:00:00Z', agent: [{ who: { reference: 'Practitioner/doctor' } }] });
+    const asked = await as(doctor('user/*.cruds'));
+    expect(ids(await asked('GET', 'Observation?_list=names'))).toEqual(['obs-mi']);
+    for (const url of ['List/names', 'List?_include=List:item', 'Group?_include=Group:member', 'Provenance?_include=Provenance:target', `Patient?_has:Group:member:_id=names`])
+      expect([url, (await asked('GET', url)).text.includes(marker)]).toEqual([url, false]);
+  });
+
+  it('by Patient.link does not enter the linked record', async () => {
+    await tsela().send('PUT', 'Patient/linked', { resourceType: 'Patient', id: 'linked', link: [{ type: 'seealso', other: { reference: 'Patient/mine' } }] });
+    const send = await as(doctor('patient/*.cruds', mine));
+    expect(ids(await send('GET', 'Patient'))).toEqual(['mine']);
+    expect((await send('GET', 'Patient/linked')).status).toBe(404);
+  });
+
+  it('by moving a record of another, or the own one away, is refused like a write to what is not there', async () => {
+    const send = await as(doctor('patient/*.cruds', mine));
+    const take = { resourceType: 'Observation', id: closed.observation, status: 'final', code: { text: 'x' }, subject: { reference: 'Patient/mine' } };
+    expect((await send('PUT', `Observation/${closed.observation}`, take)).status).toBe(405);
+    expect((await send('PUT', 'Observation/obs-mi', { ...take, id: 'obs-mi', subject: { reference: `Patient/${closed.patient}` } })).status).toBe(403);
+    expect((await send('GET', 'Observation/obs-mi')).body['subject'].reference).toBe('Patient/mine');
+  });
+
+  it('by a batch that hides a forbidden entry gets that entry alone refused', async () => {
+    const send = await as(doctor('user/Observation.rs'));
+    const entry = (url: string, method = 'GET') => ({ request: { method, url } });
+    const { body } = await send('POST', '', { resourceType: 'Bundle', type: 'batch', entry: [entry('Observation/obs-mi'), entry('Patient/mine'), entry('Observation/obs-mi', 'DELETE')] });
+    expect(body['entry'].map((one: { response: { status: string } }) => one.response.status.slice(0, 3))).toEqual(['200', '403', '403']);
+  });
+
+  it('by taking a consent\'s label off, or putting one on, changes nothing', async () => {
+    const { send } = tsela();
+    const stored = (await send('GET', `Observation/${closed.observation}`)).body;
+    const { security } = stored['meta'];
+    const parameters = { resourceType: 'Parameters', parameter: [{ name: 'meta', valueMeta: { security } }] };
+    await send('POST', `Observation/${closed.observation}/$meta-delete`, parameters);
+    const path = [{ op: 'remove', path: '/meta/security' }];
+    await send('PATCH', `Observation/${closed.observation}`, path, { 'content-type': 'application/json-patch+json' });
+    expect((await send('GET', `Observation/${closed.observation}`)).body['meta'].security).toEqual(security);
+    const doctors = await as(doctor('user/*.cruds'));
+    expect((await doctors('GET', `Observation/${closed.observation}`)).status).toBe(404);
+  });
+
+  it('by the receipt of another gets no answer of theirs', async () => {
+    const key = { 'idempotency-key': 'guessed' };
+    const body = { resourceType: 'Basic', code: { text: marker } };
+    expect((await tsela().send('POST', 'Basic', body, key)).status).toBe(201);
+    const own = await (await as(doctor('user/*.cruds')))('POST', 'Basic', { resourceType: 'Basic', code: { text: 'own' } }, key);
+    expect([own.status, own.text.includes(marker)]).toEqual([201, false]);
+  });
+
+  it('by the audit trail learns of nobody else\'s record', async () => {
+    for (const identity of [doctor('user/*.cruds'), { ...doctor('patient/*.cruds', mine), user: { account: 'm', fhirUser: 'Patient/mine', roles: ['patient'], patients: ['mine'] } }])
+      expect((await (await as(identity))('GET', `AuditEvent?patient=Patient/${closed.patient}`)).status).toBe(403);
+  });
+}); // prettier-ignore
