@@ -77,8 +77,12 @@ export function guarded(
     if (node.op === 'all') return true;
     const last = await lastContent(version);
     if (last === undefined) return false;
-    const self = isPast ? { ...indexed(last), rows: await rowsNow(last) } : indexed(last);
-    return matches(node, self, resolve);
+    if (isPast) return matches(node, { ...indexed(last), rows: await rowsNow(last) }, resolve);
+    return matches(
+      node,
+      asksLabels(node) && !isLabelled(last) ? { ...last, rows: [] } : indexed(last),
+      resolve,
+    );
   };
   /** A past version is hidden too where the present one is: a label put on later covers what came before. */
   const seesPast = async (version: Version, current: Promise<Version | undefined>): Promise<boolean> => {
@@ -201,6 +205,28 @@ const labelsIn = (rows: readonly Row[]): readonly string[] =>
       ? [`${row.system}|${row.code}`]
       : [],
   );
+
+const labelParams = new Set(['_security', '_id', '_type', '_lastUpdated']);
+const known = new WeakMap<Node, boolean>();
+
+/** Whether the node asks for labels and identity alone, as consents do: most resources have none and need not be parsed. */
+function asksLabels(node: Node): boolean {
+  let asks = known.get(node);
+  if (asks === undefined) {
+    asks =
+      node.op === 'and' || node.op === 'or'
+        ? node.nodes.every(asksLabels)
+        : node.op === 'not'
+          ? asksLabels(node.node)
+          : node.op === 'row' && labelParams.has(node.param);
+    known.set(node, asks);
+  }
+  return asks;
+}
+
+/** Bodies are as `stamp` writes them: a property has one spelling. */
+const isLabelled = ({ body }: Version): boolean =>
+  body !== undefined && Buffer.from(body.buffer, body.byteOffset, body.byteLength).includes('"security"');
 
 /** What a write needs. A creation by PUT is permitted by either, judged by the narrower. */
 function permissionOf({ ref, expected, body }: Write, grant: Grant): Permission {
