@@ -205,7 +205,8 @@ function sampleIsKept(victim: 'server' | 'loader'): void {
     const { url } = await serve();
     expect((await tsela(['sample', '--patients', '3', '--url', url])).code).toBe(0);
     expect(await totals(url, new Set(typesIn(lines)))).toEqual(countByType(typesIn(lines)));
-    const read = (await (await fetch(`${url}/Patient/patient-0001`)).json()) as { meta: unknown };
+    // The first patient has a consent, whose labels made a second version.
+    const read = (await (await fetch(`${url}/Patient/patient-0002`)).json()) as { meta: unknown };
     expect(read.meta).toMatchObject({ versionId: '1' });
   });
 }
