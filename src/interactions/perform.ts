@@ -4,6 +4,7 @@ import { commit } from './commit.js';
 import type { Context } from './context.js';
 import type { FhirResponse } from './exchange.js';
 import type { Prepared, Result } from './prepare.js';
+import { withProvenance } from './provenance.js';
 import { once } from './receipt.js';
 
 /**
@@ -20,7 +21,7 @@ export const perform = (
     const [prepared] = await commit(
       context,
       keys,
-      async () => [await prepare()] as const,
+      async () => [await withProvenance(context, await prepare())] as const,
       receipt && (([one]) => receipt(asText(respond(one.result)))),
     );
     return respond(prepared.result);

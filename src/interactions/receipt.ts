@@ -55,7 +55,9 @@ const fingerprint = ({ method, path, query, headers, body }: FhirRequest): strin
   digest([
     method,
     JSON.stringify([path, query]),
-    ...['if-match', 'if-none-match', 'if-none-exist', 'if-unmodified-since'].map(name => headers[name] ?? ''),
+    ...['if-match', 'if-none-match', 'if-none-exist', 'if-unmodified-since', 'x-provenance'].map(
+      name => headers[name] ?? '',
+    ),
     body ?? '',
   ]);
 

@@ -10,6 +10,8 @@ import { start, type Running } from '../../src/main.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const page = readFileSync(join(root, 'docs/facilities.md'), 'utf8');
+// The page is about the embedded store.
+const { MONGODB_URL: _, ...withoutMongo } = process.env;
 let folder: string;
 let running: Running | undefined;
 beforeAll(() => {
@@ -29,7 +31,7 @@ it('adds facilities and moves a patient as the page says', async () => {
     printed = execFileSync(
       process.execPath,
       [join(root, 'dist/cli.js'), ...words.map(word => (word === './data' ? folder : word))],
-      { encoding: 'utf8' },
+      { encoding: 'utf8', env: withoutMongo },
     );
   }
   expect(printed.split('\n').map(line => line.split('\t').slice(0, 3))).toEqual([
