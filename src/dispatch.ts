@@ -71,14 +71,10 @@ export function createDispatch(options: DispatchOptions): Dispatch {
         settings.custom,
         async version => indexRows(await labelled(settings, resourceIn(version), version.ref.id), settings),
       );
-      let catalog: ServerCatalog | undefined;
-      const context: Context = {
+      const parts: Omit<Context, 'catalog'> = {
         request,
         grant,
         store: trail?.witness(visible) ?? visible,
-        get catalog() {
-          return (catalog ??= terminology.catalogFor(sightOf(grant, visible)));
-        },
         settings: leveled(settings, request),
         jobs,
         type,
@@ -87,6 +83,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
         compartment,
         dispatch: inner => dispatch(asStrict(inner, request), grant),
       };
+      const context = new OfRequest(parts, () => terminology.catalogFor(sightOf(grant, visible)));
       return Object.assign(await run(route, context), { interaction });
     } catch (error) {
       return { ...failed(error, request), interaction };
@@ -99,6 +96,44 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     return { status, headers: { ...headers, 'content-type': fhirJson }, body: writeJson(outcome) };
   };
   return dispatch;
+}
+
+/**
+ * A context whose catalog is made when it is asked for. A class, because an accessor in a literal would make a hidden
+ * class of its own for every request, which only a full garbage collection takes away.
+ */
+class OfRequest implements Context {
+  readonly request: Context['request'];
+  readonly grant: Context['grant'];
+  readonly store: Context['store'];
+  readonly settings: Context['settings'];
+  readonly jobs: Context['jobs'];
+  readonly type: string;
+  readonly id: string;
+  readonly versionId: string;
+  readonly compartment: Context['compartment'];
+  readonly dispatch: Context['dispatch'];
+  private known: ServerCatalog | undefined = undefined;
+
+  constructor(
+    parts: Omit<Context, 'catalog'>,
+    private readonly makeCatalog: () => ServerCatalog,
+  ) {
+    this.request = parts.request;
+    this.grant = parts.grant;
+    this.store = parts.store;
+    this.settings = parts.settings;
+    this.jobs = parts.jobs;
+    this.type = parts.type;
+    this.id = parts.id;
+    this.versionId = parts.versionId;
+    this.compartment = parts.compartment;
+    this.dispatch = parts.dispatch;
+  }
+
+  get catalog(): ServerCatalog {
+    return (this.known ??= this.makeCatalog());
+  }
 }
 
 /** What tells of no record. */
