@@ -2,7 +2,7 @@
 // https://hl7.org/fhir/R4/http.html#trules
 import { FhirError } from '../errors.js';
 import type { Pause } from '../fhir/in-turns.js';
-import { refKey, type Ref } from '../fhir/resource.js';
+import { refKey, type Ref, type Resource } from '../fhir/resource.js';
 import { indexRows } from '../search/index-rows.js';
 import type { Row } from '../search/rows.js';
 import { atEntry } from './bundle-entry.js';
@@ -93,16 +93,21 @@ function claim(context: Context, pending: Map<string, Pending>, step: Step, ref:
     pending.set(key, { ref, becomes: step.kind === 'delete' ? 'deleted' : 'patched', rows: [] });
     return;
   }
-  const { resource } = step;
-  let rows: readonly Row[] | undefined;
-  pending.set(key, {
-    ref,
-    becomes: 'written',
-    // Computed at most once, and only where some criteria ask for resources of this type.
-    get rows() {
-      return (rows ??= indexRows(resource, context.settings));
-    },
-  });
+  pending.set(key, new ToBeWritten(ref, step.resource, context.settings));
+}
+
+/** Its rows are computed at most once, and only where some criteria ask for resources of this type. */
+class ToBeWritten implements Pending {
+  readonly becomes = 'written';
+  private made: readonly Row[] | undefined = undefined;
+  constructor(
+    readonly ref: Ref,
+    private readonly resource: Resource,
+    private readonly settings: Context['settings'],
+  ) {}
+  get rows(): readonly Row[] {
+    return (this.made ??= indexRows(this.resource, this.settings));
+  }
 }
 
 /** What the specification demands where identities overlap: the transaction fails. */
