@@ -79,6 +79,18 @@ export function checkId(id: string): void {
 /** The resource of a version, which must have a body. */
 export const resourceIn = (version: Version): Resource => parseJson(version.body!) as Resource;
 
+const indexed = new WeakMap<Resource, { bases: unknown; custom: unknown; rows: readonly Row[] }>();
+
+/** Index rows of a resource that is not changed any more: made once, though consents and the write both ask for them. */
+export function rowsOf(resource: Resource, settings: Settings): readonly Row[] {
+  const { bases, custom } = settings;
+  const known = indexed.get(resource);
+  if (known !== undefined && known.bases === bases && known.custom === custom) return known.rows;
+  const rows = indexRows(resource, settings);
+  indexed.set(resource, { bases, custom, rows });
+  return rows;
+}
+
 /** Index rows of a stored version; a tombstone has none. */
 export const rowsIn = (version: Version | undefined, settings: Settings): readonly Row[] =>
   version?.body === undefined ? [] : indexRows(resourceIn(version), settings);
@@ -110,7 +122,7 @@ export function writeOf(
     method,
     lastUpdated,
     body,
-    rows: indexRows(resource, settings),
+    rows: rowsOf(resource, settings),
     replaces: rowsIn(before, settings),
     ...madeWith(settings),
     ...(condition === undefined ? {} : { condition }),

@@ -7,7 +7,7 @@ import { now as instantNow } from '../fhir/ids.js';
 import type { Consents, Settings } from '../interactions/context.js';
 import { stamp } from '../fhir/stamp.js';
 import { refKey, type Resource } from '../fhir/resource.js';
-import { resourceIn, rowsIn } from '../interactions/prepare.js';
+import { resourceIn, rowsIn, rowsOf } from '../interactions/prepare.js';
 import { indexRows } from '../search/index-rows.js';
 import { inCompartment, ownersIn, typesInCompartment } from '../search/compartment.js';
 import { and, type Position, type SearchPlan } from '../search/plan.js';
@@ -45,7 +45,7 @@ export function openConsents(options: ConsentOptions): Consents {
   const ownersOf = (resource: Resource, id: string | undefined): readonly string[] =>
     resource.resourceType === 'Patient'
       ? id === undefined ? [] : [id]
-      : ownersIn('Patient', resource.resourceType, indexRows(resource, settings)); // prettier-ignore
+      : ownersIn('Patient', resource.resourceType, rowsOf(resource, settings)); // prettier-ignore
 
   /** Consents of the patient that are active, as they are stored; `instead` stands for what a commit makes of some. */
   const consentsOf = async (
@@ -104,7 +104,7 @@ export function openConsents(options: ConsentOptions): Consents {
     // A consent names what it hides: whom it denies does not read it.
     const own = resource.resourceType === 'Consent' ? [rulesOf(resource, bases, Date.now()).map(openly)] : [];
     const key = `${resource.resourceType}/${id ?? ''}`;
-    const about = { resource, key, rows: indexRows(resource, settings) };
+    const about = { resource, key, rows: rowsOf(resource, settings) };
     return withConsentLabels(resource, labelCodes([...consents, ...own], about));
   };
   const openly = (rule: Rule): Rule => ({ ...rule, covers: () => true });
