@@ -43,23 +43,29 @@ export function ownersIn(
   type: string,
   rows: readonly Row[],
 ): readonly string[] {
-  const linking = rowsLinking(compartment, type);
+  const params = rowsLinking(compartment, type);
   const found = new Set<string>();
   for (const row of rows) {
-    if (row.kind === 'reference' && linking.has(row.param) && row.target.startsWith(`${compartment}/`))
+    if (row.kind === 'reference' && params.has(row.param) && row.target.startsWith(`${compartment}/`))
       found.add(row.target.slice(compartment.length + 1));
   }
   return [...found];
 }
 
-/** The parameters whose rows answer those that link the type. */
-const rowsLinking = (compartment: CompartmentType, type: string): ReadonlySet<string> =>
-  new Set(
-    compartmentParams(compartment, type)
+const linking = new Map<string, ReadonlySet<string>>();
+
+/** The parameters whose rows answer those that link the type; those of the specification, so they stay the same. */
+function rowsLinking(compartment: CompartmentType, type: string): ReadonlySet<string> {
+  const key = `${compartment} ${type}`;
+  let found = linking.get(key);
+  if (found === undefined) {
+    const answers = compartmentParams(compartment, type)
       .flatMap(code => parametersOf(type).get(code) ?? [])
-      .flatMap(parameter => referenceAnswers(type, parameter))
-      .map(answer => answer.parameter.code),
-  );
+      .flatMap(parameter => referenceAnswers(type, parameter));
+    linking.set(key, (found = new Set(answers.map(answer => answer.parameter.code))));
+  }
+  return found;
+}
 
 /** Nothing has to be asked where there are no others. */
 const oneOf = (types: readonly string[], among: readonly string[]): Node =>
