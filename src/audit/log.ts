@@ -1,7 +1,7 @@
 // Log lines: one JSON object each, on standard output, written in the background. They never hold patient data: no
 // query values, no bodies, no names. Errors quote what they met (a piece of a body, a key, a whole document a driver could
 // not store), so of an error only what cannot hold any is written.
-import { openSync } from 'node:fs';
+import { openSync, writeSync } from 'node:fs';
 import pino from 'pino';
 import type { Config } from '../config.js';
 
@@ -58,9 +58,17 @@ function gathering(dest: number): pino.DestinationStream & { readonly flush: () 
     stream.write(lines);
     lines = '';
   };
+  /** Not through the stream: it would begin to write in the background, and not wait for that. */
   const flush = (): void => {
-    pass();
     stream.flushSync();
+    if (lines === '') return;
+    try {
+      writeSync(dest, lines);
+      lines = '';
+    } catch {
+      pass(); // a pipe that takes nothing at the moment
+      stream.flushSync();
+    }
   };
   unwritten.add(flush);
   setInterval(pass, longestWait).unref();
