@@ -31,7 +31,9 @@ answering({
     db.pragma('mmap_size = 2147418112');
     const from = new Database(model, { readonly: true });
     for (const { sql } of from
-      .prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*' AND name NOT GLOB 'words_*'")
+      .prepare(
+        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*' AND name NOT GLOB 'words_*'",
+      )
       .all())
       db.exec(sql);
     inserts = Object.fromEntries(

@@ -235,5 +235,5 @@ export function withConsentLabels(resource: Resource, codes: readonly string[]):
   const { security: _security, ...rest } = meta;
   const left = security.length === 0 ? rest : { ...rest, security };
   const { meta: _meta, ...others } = resource;
-  return (Object.keys(left).length === 0 ? others : { ...resource, meta: left });
+  return Object.keys(left).length === 0 ? others : { ...resource, meta: left };
 }
