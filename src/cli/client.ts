@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Clients } from '../auth/clients.js';
 import type { Documents } from '../storage/documents.js';
 import { Problem, sentenceOf } from './problem.js';
-import { configOf, type DataOptions } from './target.js';
+import { withDocuments, type DataOptions } from './target.js';
 
 export interface ClientAddOptions extends DataOptions {
   readonly id?: string;
@@ -22,17 +22,13 @@ async function withClients<T>(
   options: DataOptions,
   work: (clients: Clients, documents: Documents) => Promise<T>,
 ): Promise<T> {
-  const { openDocuments } = await import('../system.js');
   const { openClients } = await import('../auth/clients.js');
-  const documents = await openDocuments(await configOf(options));
-  try {
-    return await work(
+  return withDocuments(options, documents =>
+    work(
       openClients(documents, () => undefined),
       documents,
-    );
-  } finally {
-    await documents.close();
-  }
+    ),
+  );
 }
 
 const scopesOf = (text: string): readonly string[] => text.split(/\s+/).filter(scope => scope !== '');

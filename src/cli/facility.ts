@@ -1,26 +1,12 @@
 // tsela facility: which facilities the district has. Works on the documents of the store, also while a server runs,
 // which sees a new facility within seconds.
 import { facilitiesIn, facilityPath, putFacility, type Facility } from '../facilities/facility.js';
-import type { Documents } from '../storage/documents.js';
-import { configOf, type DataOptions } from './target.js';
+import { withDocuments, type DataOptions } from './target.js';
 
 export interface FacilityOptions extends DataOptions {
   readonly name?: string;
   readonly organization?: readonly string[];
   readonly client?: readonly string[];
-}
-
-async function withDocuments<T>(
-  options: DataOptions,
-  work: (documents: Documents) => Promise<T>,
-): Promise<T> {
-  const { openDocuments } = await import('../system.js');
-  const documents = await openDocuments(await configOf(options));
-  try {
-    return await work(documents);
-  } finally {
-    await documents.close();
-  }
 }
 
 const reference = (text: string): string => (text.includes('/') ? text : `Organization/${text}`);

@@ -3,17 +3,11 @@
 import { readFileSync } from 'node:fs';
 import type { RoleBook } from '../auth/roles.js';
 import { Problem } from './problem.js';
-import { configOf, type DataOptions } from './target.js';
+import { withDocuments, type DataOptions } from './target.js';
 
 async function withRoles<T>(options: DataOptions, work: (roles: RoleBook) => Promise<T>): Promise<T> {
-  const { openDocuments } = await import('../system.js');
   const { openRoles } = await import('../auth/roles.js');
-  const documents = await openDocuments(await configOf(options));
-  try {
-    return await work(openRoles(documents));
-  } finally {
-    await documents.close();
-  }
+  return withDocuments(options, documents => work(openRoles(documents)));
 }
 
 export async function listRoles(options: DataOptions): Promise<number> {

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config.js';
+import type { Documents } from '../storage/documents.js';
 import type { System } from '../system.js';
 import type { Sender } from './load/sender.js';
 import { inProcess, overHttp } from './load/sender.js';
@@ -53,6 +54,20 @@ export async function openSystem(
     failure: error => process.stderr.write(`${sentenceOf(error)}\n`),
   });
   return { system, base };
+}
+
+/** Works on the documents of a server, also of one that is running, and closes them. */
+export async function withDocuments<T>(
+  options: DataOptions,
+  work: (documents: Documents) => Promise<T>,
+): Promise<T> {
+  const { openDocuments } = await import('../system.js');
+  const documents = await openDocuments(await configOf(options));
+  try {
+    return await work(documents);
+  } finally {
+    await documents.close();
+  }
 }
 
 /** The file of the embedded store. */

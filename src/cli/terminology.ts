@@ -1,12 +1,11 @@
 // tsela terminology: code systems in bulk, into the data of a server; a server that runs on it knows them within a second.
 import { announce } from '../interactions/definition-store.js';
-import type { Documents } from '../storage/documents.js';
 import { forgetSystem, keepSystem, listSystems } from '../terminology/loaded.js';
 import { Unreadable } from '../terminology/load/csv.js';
 import { readSystem, type Form } from '../terminology/load/load-system.js';
 import { Problem, sentenceOf } from './problem.js';
 import { grouped, showProgress } from './progress.js';
-import { configOf, type DataOptions } from './target.js';
+import { withDocuments, type DataOptions } from './target.js';
 
 export interface TerminologyLoadOptions extends DataOptions {
   readonly system?: string;
@@ -15,20 +14,6 @@ export interface TerminologyLoadOptions extends DataOptions {
   readonly format?: Form;
   readonly supplements?: string;
   readonly quiet?: boolean;
-}
-
-/** The documents of the server, also of one that is running. */
-async function withDocuments<T>(
-  options: DataOptions,
-  work: (documents: Documents) => Promise<T>,
-): Promise<T> {
-  const { openDocuments } = await import('../system.js');
-  const documents = await openDocuments(await configOf(options));
-  try {
-    return await work(documents);
-  } finally {
-    await documents.close();
-  }
 }
 
 /** Loads a code system in place of the one of its url and version. */

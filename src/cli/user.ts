@@ -3,7 +3,7 @@
 import { createInterface } from 'node:readline';
 import type { Account, Accounts } from '../auth/accounts.js';
 import { Problem } from './problem.js';
-import { configOf, type DataOptions } from './target.js';
+import { withDocuments, type DataOptions } from './target.js';
 
 export interface UserAddOptions extends DataOptions {
   /** `Practitioner/7` */
@@ -15,14 +15,8 @@ export interface UserAddOptions extends DataOptions {
 }
 
 async function withAccounts<T>(options: DataOptions, work: (accounts: Accounts) => Promise<T>): Promise<T> {
-  const { openDocuments } = await import('../system.js');
   const { openAccounts } = await import('../auth/accounts.js');
-  const documents = await openDocuments(await configOf(options));
-  try {
-    return await work(openAccounts(documents, () => undefined));
-  } finally {
-    await documents.close();
-  }
+  return withDocuments(options, documents => work(openAccounts(documents, () => undefined)));
 }
 
 const found = async (accounts: Accounts, name: string): Promise<Account> => {

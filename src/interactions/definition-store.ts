@@ -5,6 +5,7 @@ import type { Grant } from '../auth/grant.js';
 import type { GuardedStore } from '../auth/guarded-store.js';
 import { all } from '../search/plan.js';
 import type { Documents } from '../storage/documents.js';
+import { everyVersion } from '../storage/every-version.js';
 import type { Store } from '../storage/store.js';
 import type { ServerTerminology, Sight } from '../terminology/server-catalog.js';
 import { terminologyTypes, type DefinitionStore, type StoredVersion } from '../terminology/stored.js';
@@ -21,12 +22,7 @@ export const definitionStore = (store: Store): DefinitionStore => ({
       count: pageSize,
       total: 'none',
     } as const;
-    let page = await store.search(plan);
-    yield* page.versions;
-    while (page.next !== undefined) {
-      page = await store.search({ ...plan, after: page.next });
-      yield* page.versions;
-    }
+    yield* everyVersion(store, plan);
   },
   count: () => store.count({ types: terminologyTypes, where: all, sort: [], count: 0, total: 'none' }),
 });

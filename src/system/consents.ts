@@ -10,10 +10,11 @@ import { refKey, type Resource } from '../fhir/resource.js';
 import { resourceIn, rowsIn, rowsOf } from '../interactions/prepare.js';
 import { indexRows } from '../search/index-rows.js';
 import { inCompartment, ownersIn, typesInCompartment } from '../search/compartment.js';
-import { and, type Position, type SearchPlan } from '../search/plan.js';
+import { and, type SearchPlan } from '../search/plan.js';
 import { equal, leaf } from '../search/types/search-type.js';
 import { parseJson } from '../fhir/json.js';
 import type { AccessState, Broken } from '../auth/access-state.js';
+import { everyVersion } from '../storage/every-version.js';
 import { WriteConflict, type ServedStore, type Version, type Write } from '../storage/store.js';
 
 /** So many labels go into the Consent's own commit. */
@@ -83,14 +84,7 @@ export function openConsents(options: ConsentOptions): Consents {
   const isAbout = (consent: Resource, patient: string): boolean =>
     ownersOf(consent, undefined).includes(patient);
 
-  async function* all(plan: SearchPlan): AsyncGenerator<Version> {
-    for (let after: Position | undefined; ;) {
-      const { versions, next }: { versions: readonly Version[]; next?: Position } = await store().search({ ...plan, ...(after === undefined ? {} : { after }) }); // prettier-ignore
-      yield* versions;
-      if (next === undefined) return;
-      after = next;
-    }
-  }
+  const all = (plan: SearchPlan): AsyncGenerator<Version> => everyVersion(store(), plan);
 
   const labelsOf = async (
     resource: Resource,

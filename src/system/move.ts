@@ -10,6 +10,7 @@ import { deletionOf, resourceIn, writeOf } from '../interactions/prepare.js';
 import { inCompartment, ownersIn, typesInCompartment } from '../search/compartment.js';
 import type { SearchPlan } from '../search/plan.js';
 import type { Documents } from '../storage/documents.js';
+import { everyVersion } from '../storage/every-version.js';
 import { WriteConflict, type Version, type Write } from '../storage/store.js';
 import type { System } from '../system.js';
 
@@ -98,18 +99,16 @@ async function recordOf(system: System, patient: string): Promise<readonly Versi
       ? version.ref.id === patient
       : ownersIn('Patient', version.ref.type, rowsOf(version)).every(owner => owner === patient);
   const found: Version[] = [];
-  for (let after: SearchPlan['after']; ;) {
-    const page = await store.search({ ...plan, ...(after === undefined ? {} : { after }) });
-    found.push(...page.versions.filter(isTheirs));
+  for await (const version of everyVersion(store, plan)) {
+    if (isTheirs(version)) found.push(version);
     if (found.length > most) {
       throw new FhirError(
         'too-large',
         `The record has more than ${most} resources, which are not moved at once.`,
       );
     }
-    if (page.next === undefined) return found;
-    after = page.next;
   }
+  return found;
 }
 
 /** What has to be written so that the target has these versions' content; references may lead to what stays behind. */

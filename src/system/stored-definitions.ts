@@ -4,6 +4,7 @@
 import { isObject, parseJson, type JsonObject } from '../fhir/json.js';
 import { refKey, type Ref } from '../fhir/resource.js';
 import { all } from '../search/plan.js';
+import { everyVersion } from '../storage/every-version.js';
 import type { Store, Version } from '../storage/store.js';
 import { NotLoaded } from '../terminology/catalog.js';
 
@@ -104,12 +105,7 @@ async function* everyOne(store: Store): AsyncIterable<Version> {
     count: pageSize,
     total: 'none',
   } as const;
-  let page = await store.search(plan);
-  yield* page.versions;
-  while (page.next !== undefined) {
-    page = await store.search({ ...plan, after: page.next });
-    yield* page.versions;
-  }
+  yield* everyVersion(store, plan);
 }
 
 function definitionOf({ body }: Version): JsonObject | undefined {
