@@ -20,7 +20,9 @@ import { launchEndpoint } from './launch.js';
 import { createLogin } from './login.js';
 import { managePages } from './manage.js';
 import type { Ended } from './ended.js';
+import { openAppPage } from './open-app.js';
 import { createProvider } from './provider.js';
+import { openAnswers } from './remembered.js';
 import { issueRegistrationToken } from './registration-token.js';
 import { openSecrets } from './secrets.js';
 
@@ -75,6 +77,7 @@ export async function createAuthorizationServer(
   clients.isOrigin(origin); // begins to learn which origins there are
   const approvals = openApprovals(documents, onEnded);
   const launches = openLaunches(documents);
+  const answers = openAnswers(documents);
   const login = createLogin(documents, accounts, secrets);
   const authenticate = createAuthenticate({ documents, accounts, clients, approvals, compile });
   forget = what => authenticate.forget(what);
@@ -92,11 +95,12 @@ export async function createAuthorizationServer(
     }
     throw refusal;
   };
-  const shared = { provider, prefix: authPath, accounts, clients, approvals, login, onEvent };
+  const shared = { provider, prefix: authPath, accounts, clients, approvals, answers, login, onEvent };
   const middlewares: readonly Middleware[] = [
     failures(onFailure),
     managePages({ ...shared, documents, secrets, onEnded }),
     interactions({ ...shared, bases, launches, directory, compile }),
+    openAppPage({ ...shared, bases, launches, directory, compile, secrets }),
     launchEndpoint({ clients, launches, directory, callerOf: bearer, onEvent }),
     introspectByBearer(provider, ctx => bearer(ctx).then(({ identity }) => identity.clientId, () => undefined)), // prettier-ignore
     authorizeRequests,

@@ -96,10 +96,12 @@ export interface ConsentForm {
   readonly patient?: Choice | undefined;
   readonly encounters?: readonly Choice[];
   readonly wrong?: string | undefined;
+  /** Whether the answer can be kept, so that the same question is not asked again. */
+  readonly canRemember?: boolean;
 }
 
 export function consentPage(form: ConsentForm): Html {
-  const { action, client, account, offered, patients, patient, encounters, wrong } = form;
+  const { action, client, account, offered, patients, patient, encounters, wrong, canRemember } = form;
   const resources = offered.filter(text => parseResourceScope(text) !== undefined);
   const others = offered.filter(text => isStaticScope(text) || isLaunchScope(text));
   return html`${wrong !== undefined && html`<p class="wrong" role="alert">${wrong}</p>`}
@@ -127,6 +129,13 @@ export function consentPage(form: ConsentForm): Html {
         ${resources.map(scopeChoice)}
         ${others.map(text => html`<label class="choice"><input type="checkbox" name="scope" value="${text}" checked /> ${wordsOf(text)}</label>`)}
       </fieldset>
+      ${
+        canRemember === true &&
+        html`<label class="choice"
+          ><input type="checkbox" name="remember" value="yes" /> Do not ask me this about ${client}
+          again</label
+        >`
+      }
       <button class="first" name="answer" value="allow">Allow</button>
       <button name="answer" value="refuse">Refuse</button>
     </form>`;

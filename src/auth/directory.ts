@@ -3,7 +3,7 @@
 import type { Json, JsonObject } from '../fhir/json.js';
 import type { Choice } from './consent.js';
 import type { Grant } from './grant.js';
-import type { Identity } from './identity.js';
+import type { Identity, User } from './identity.js';
 
 export interface Directory {
   /** At most twenty patients with this name or identifier; without a text, any. */
@@ -15,6 +15,15 @@ export interface Directory {
 
 /** What a person may do: compiled from who they are and the scopes they act with. */
 export type CompileGrant = (identity: Identity) => Promise<Grant>;
+
+/** For whom the pages look at records: the person alone, with what they may see of patients and visits. */
+export const ownGrant = (user: User): Identity => ({
+  sub: user.account,
+  clientId: 'sign-in',
+  user,
+  scopes: ['user/Patient.rs', 'user/Encounter.rs'],
+  grantId: 'sign-in',
+});
 
 /** A search of the records under a grant; the resources it finds, and none where it is refused. */
 export type Ask = (

@@ -66,12 +66,19 @@ export const authorizeRequests: Middleware = async (ctx, next) => {
   await next();
 };
 
+/** Says that prompt=consent is ours, for the library, and not what the app wants; an app cannot send it. */
+export const impliedPrompt = 'implied_prompt';
+
+/** Whether it changed something. */
 function addPrompt(query: URLSearchParams): boolean {
+  const wasForged = query.has(impliedPrompt);
+  query.delete(impliedPrompt);
   const prompts = (query.get('prompt') ?? '').split(' ').filter(prompt => prompt !== '');
   const isOffline = (query.get('scope') ?? '').split(' ').includes('offline_access');
   if (!isOffline || prompts.includes('consent') || prompts.includes('none') || query.has('request_uri'))
-    return false;
+    return wasForged;
   query.set('prompt', [...prompts, 'consent'].join(' '));
+  query.set(impliedPrompt, 'consent');
   return true;
 }
 

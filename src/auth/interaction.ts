@@ -6,14 +6,15 @@ import { userOf, type Account, type Accounts } from './accounts.js';
 import type { Approvals, Launch, LaunchContext, Launches } from './approvals.js';
 import type { ClientRecord, Clients } from './clients.js';
 import { chosenOf, consentPage, type Choice } from './consent.js';
-import type { CompileGrant, Directory } from './directory.js';
-import { readForm, type Middleware } from './endpoints.js';
+import { ownGrant, type CompileGrant, type Directory } from './directory.js';
+import { impliedPrompt, readForm, type Middleware } from './endpoints.js';
 import type { AccessEvent } from './events.js';
 import type { Grant } from './grant.js';
 import { html, sendPage } from './html.js';
 import type { Login } from './login.js';
 import { codePage, passwordPage } from './login-page.js';
 import { baseOf, lifetimes, originOrScheme, textOf } from './provider.js';
+import { canBeKnown, type Answers } from './remembered.js';
 import { granted, isStaticScope, scopesIn } from './scopes.js';
 
 export interface InteractionOptions {
@@ -24,6 +25,7 @@ export interface InteractionOptions {
   readonly clients: Clients;
   readonly approvals: Approvals;
   readonly launches: Launches;
+  readonly answers: Answers;
   readonly login: Login;
   readonly directory: Directory;
   readonly compile: CompileGrant;
@@ -133,7 +135,7 @@ async function approve(
   interaction: Interaction,
   form: URLSearchParams | undefined,
 ): Promise<void> {
-  const { onEvent } = options;
+  const { answers, onEvent } = options;
   const refuse = (error: string, description: string): Promise<void> =>
     finish(options, ctx, { error, error_description: description });
   const asked = await askedBy(options, interaction);
@@ -145,7 +147,8 @@ async function approve(
     onEvent({ kind: 'consent-refused', account: account.id, client: client.id });
     return refuse('access_denied', 'the user refused');
   }
-  const chosen = form === undefined ? offered : chosenOf(form.getAll('scope'), offered);
+  const remembered = form === undefined ? await rememberedAnswer(options, interaction, asked) : undefined;
+  const chosen = remembered ?? (form === undefined ? offered : chosenOf(form.getAll('scope'), offered));
   const subject = await subjectOf(options, asked, chosen, {
     patient: form?.get('patient') ?? undefined,
     encounter: form?.get('encounter') ?? undefined,
@@ -153,9 +156,16 @@ async function approve(
   });
   if (subject.isLost === true)
     return refuse('access_denied', 'the user may not see the patient of the launch');
-  const isAnswered = form?.get('answer') === 'allow' || (form === undefined && client.trusted === true);
-  if (isAnswered && subject.open === undefined && chosen.length > 0)
+  const isAnswered =
+    form?.get('answer') === 'allow' ||
+    remembered !== undefined ||
+    (form === undefined && client.trusted === true);
+  const isKnown = canBeKnown(client, textOf(interaction.params['redirect_uri']));
+  if (isAnswered && subject.open === undefined && chosen.length > 0) {
+    if (isKnown && form?.get('remember') === 'yes')
+      await answers.remember({ account: account.id, clientId: client.id, aud: asked.base, asked: offered, scopes: chosen }); // prettier-ignore
     return grantAccess(options, ctx, interaction, asked, chosen, subject.context);
+  }
   const { open } = subject;
   const wrong =
     form === undefined
@@ -175,10 +185,23 @@ async function approve(
       offered,
       patient: subject.patient,
       wrong,
+      canRemember: isKnown && client.trusted !== true,
       ...open,
     }),
     { prefix: options.prefix, leadsTo: redirectOf(interaction) },
   );
+}
+
+/** What the person said before, unless the app wants them to be asked. */
+async function rememberedAnswer(
+  { answers }: InteractionOptions,
+  { params }: Interaction,
+  { client, account, base, offered }: Asked,
+): Promise<readonly string[] | undefined> {
+  const prompts = textOf(params['prompt'])?.split(' ') ?? [];
+  const isWanted = prompts.includes('consent') && params[impliedPrompt] === undefined;
+  if (isWanted || !canBeKnown(client, textOf(params['redirect_uri']))) return undefined;
+  return answers.to(client, account.id, base, offered);
 }
 
 /** A sentence where the request cannot be approved by anybody. */
@@ -198,13 +221,7 @@ async function askedBy(
   const offered = granted(scopesIn(params['scope'] as string | undefined), client.scopes).filter(
     scope => !scope.startsWith('system/'),
   );
-  const grant = await compile({
-    sub: account.id,
-    clientId: 'sign-in',
-    user: userOf(account),
-    scopes: ['user/Patient.rs', 'user/Encounter.rs'],
-    grantId: 'sign-in',
-  });
+  const grant = await compile(ownGrant(userOf(account)));
   return { client, account, base, offered, launch, grant };
 }
 

@@ -66,14 +66,17 @@ async function startLaunch(options: LaunchOptions, ctx: KoaContextWithOIDC): Pro
     context,
   });
   onEvent({ kind: 'launch', account: identity.user.account, client: client.id });
-  const query = new URLSearchParams({ iss: base, launch });
   const uri = client.launchUri;
   return {
     launch,
     iss: base,
-    ...(uri === undefined ? {} : { launch_uri: `${uri}${uri.includes('?') ? '&' : '?'}${query.toString()}` }),
+    ...(uri === undefined ? {} : { launch_uri: launchAddress(uri, base, launch) }),
   };
 }
+
+/** What the browser opens to start the app. */
+export const launchAddress = (uri: string, iss: string, launch: string): string =>
+  `${uri}${uri.includes('?') ? '&' : '?'}${new URLSearchParams({ iss, launch }).toString()}`;
 
 /** @throws FhirError `invalid-json`, `too-large` */
 async function readObject(ctx: KoaContextWithOIDC): Promise<JsonObject> {

@@ -1,5 +1,5 @@
-// The page where people see and end what they approved, end their sessions, and change password and second factor; and
-// where a clinician opens an app for a patient. https://hl7.org/fhir/smart-app-launch/conformance.html (management_endpoint)
+// The page where people see and end what they approved, end their sessions, and change password and second factor.
+// https://hl7.org/fhir/smart-app-launch/conformance.html (management_endpoint)
 import type { KoaContextWithOIDC, Provider, Session } from 'oidc-provider';
 import { FhirError } from '../errors.js';
 import type { Documents } from '../storage/documents.js';
@@ -13,12 +13,13 @@ import { html, sendPage, style, type Html } from './html.js';
 import { isSameOrigin } from './interaction.js';
 import type { Login } from './login.js';
 import { codePage, passwordPage } from './login-page.js';
+import type { Answers } from './remembered.js';
 import type { Ended } from './ended.js';
 import { endSession, liveSessions } from './oidc-adapter.js';
 import { hashPassword } from './passwords.js';
 import { lifetimes } from './provider.js';
 import { confirmSecondFactor, proposeSecondFactor, withoutSecondFactor } from './second-factor.js';
-import { equalTexts, hashed, randomText, type Secrets } from './secrets.js';
+import { equalTexts, hashed, randomText, sealOf, type Secrets } from './secrets.js';
 
 export interface ManageOptions {
   readonly provider: () => Provider;
@@ -27,6 +28,7 @@ export interface ManageOptions {
   readonly accounts: Accounts;
   readonly clients: Clients;
   readonly approvals: Approvals;
+  readonly answers: Answers;
   readonly login: Login;
   readonly secrets: Secrets;
   readonly onEvent: (event: AccessEvent) => void;
@@ -131,8 +133,7 @@ async function manage(
   form: URLSearchParams | undefined,
 ): Promise<void> {
   const { prefix, secrets } = options;
-  // Forms carry what only a page of this session can know.
-  const seal = hashed(`${secrets.derive('forms').toString('hex')} ${session.uid}`);
+  const seal = sealOf(secrets, session.uid);
   let said: Html | undefined;
   if (form !== undefined) {
     if (!equalTexts(form.get('seal') ?? '', seal))
@@ -156,7 +157,7 @@ async function act(
   account: Account,
   form: URLSearchParams,
 ): Promise<Html | undefined> {
-  const { accounts, approvals, documents, login, secrets, onEnded, onEvent } = options;
+  const { accounts, answers, approvals, documents, login, secrets, onEnded, onEvent } = options;
   const which = form.get('which') ?? '';
   const wrongPassword = html`<p class="wrong" role="alert">
     The password is not right, or there were too many attempts.
@@ -166,9 +167,13 @@ async function act(
       const approval = (await approvals.of(account.id)).find(({ grantId }) => hashed(grantId) === which);
       if (approval === undefined) return undefined;
       await approvals.end(approval);
+      await answers.forget(account.id, approval.clientId);
       onEvent({ kind: 'revoked', account: account.id, client: approval.clientId, grantId: approval.grantId });
       return undefined;
     }
+    case 'ask-again':
+      await answers.forget(account.id, which);
+      return undefined;
     case 'end-session': {
       const found = (await liveSessions(documents, account.id)).find(({ uid }) => hashed(uid) === which);
       if (found !== undefined) await endSession(documents, found.uid, onEnded);
@@ -205,7 +210,7 @@ async function act(
 }
 
 async function overview(
-  { prefix, approvals, clients, documents }: ManageOptions,
+  { prefix, approvals, answers, clients, documents }: ManageOptions,
   session: Session,
   account: Account,
   seal: string,
@@ -239,6 +244,23 @@ async function overview(
       </tr>`;
     }),
   );
+  const remembered = await Promise.all(
+    (await answers.of(account.id)).map(async ({ clientId, scopes, created }) => {
+      const name = (await clients.find(clientId))?.name ?? clientId;
+      return html`<tr>
+        <th scope="row">${name}</th>
+        <td>
+          since ${day(created)} UTC
+          <ul>
+            ${scopes.map(scope => html`<li>${wordsOf(scope)}</li>`)}
+          </ul>
+        </td>
+        <td>
+          ${form('ask-again', html`<input type="hidden" name="which" value="${clientId}" /><button>Ask me again</button>`)}
+        </td>
+      </tr>`;
+    }),
+  );
   const sessions = (await liveSessions(documents, account.id)).map(
     ({ uid, since }) =>
       html`<tr>
@@ -251,6 +273,7 @@ async function overview(
   const user = userOf(account);
   return html`${said}
     <p>You are signed in as <strong>${account.name}</strong> (<code>${user.fhirUser}</code>).</p>
+    <p><a href="${prefix}/apps">Open an app for a patient</a></p>
     <h2>Apps with access</h2>
     ${
       approved.length === 0
@@ -260,6 +283,15 @@ async function overview(
               ${approved}
             </tbody>
           </table>`
+    }
+    ${
+      remembered.length > 0 &&
+      html`<h2>Apps you are not asked about</h2>
+        <table>
+          <tbody>
+            ${remembered}
+          </tbody>
+        </table>`
     }
     <h2>Sessions</h2>
     <table>

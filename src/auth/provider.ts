@@ -8,6 +8,7 @@ import type { Accounts } from './accounts.js';
 import type { Approvals, Launches } from './approvals.js';
 import { extraMetadata, type Clients } from './clients.js';
 import type { ProviderMetadata } from './discovery.js';
+import { impliedPrompt } from './endpoints.js';
 import { Html, html, sendPage } from './html.js';
 import type { Ended } from './ended.js';
 import { adapterOf, isSessionAlive } from './oidc-adapter.js';
@@ -84,7 +85,11 @@ export function createProvider(options: ProviderOptions): { provider: Provider; 
     allowOmittingSingleRegisteredRedirectUri: false,
     conformIdTokenClaims: false,
     extraClientMetadata: { properties: [...extraMetadata] },
-    extraParams: { aud: requireAudience, launch: (ctx, value) => checkLaunch(options, ctx, value) },
+    extraParams: {
+      aud: requireAudience,
+      launch: (ctx, value) => checkLaunch(options, ctx, value),
+      [impliedPrompt]: null,
+    },
     clientBasedCORS: (_, origin, client) =>
       (client.redirectUris ?? []).some(uri => URL.canParse(uri) && new URL(uri).origin === origin),
     findAccount: async (ctx, id) => {

@@ -59,3 +59,7 @@ export const equalTexts = (a: string, b: string): boolean =>
 
 /** 192 bits unless told otherwise, in characters that are safe everywhere. */
 export const randomText = (bytes = 24): string => randomBytes(bytes).toString('base64url');
+
+/** What only a page of the session can know; its forms carry it. */
+export const sealOf = (secrets: Secrets, sessionUid: string): string =>
+  hashed(`${secrets.derive('forms').toString('hex')} ${sessionUid}`);
