@@ -16,7 +16,10 @@ export interface Grant {
   readonly agent?: { readonly client?: string; readonly user?: string; readonly purpose?: string };
   /** The only facility whose records these are; absent: any. */
   readonly facility?: string;
-  /** Which resources of the type are visible for the permission (absent: read), as a condition over their index rows. */
+  /**
+   * Which resources of the type are visible for the permission (absent: read), as a condition over their index rows.
+   * Of a Binary that is not all: what it belongs to has to be visible too (binary-sight.ts).
+   */
   visible(type: string, permission?: Permission): Node;
   permits(permission: Permission, type: string): boolean;
   /** Elements that never leave the server for it. Absent: none. */
@@ -28,8 +31,11 @@ export interface Grant {
 export const mayDo = (grant: Grant, ability: Ability): boolean =>
   grant.may?.(ability) ?? isUnrestricted(grant);
 
-/** Whether some resources of the type are, or may be, hidden from the grant. */
-export const isRestricted = (grant: Grant, type: string): boolean => grant.visible(type).op !== 'all';
+/** Whether some resources of the type are, or may be, hidden from the grant: a Binary is where any other is. */
+export const isRestricted = (grant: Grant, type: string): boolean =>
+  type === 'Binary'
+    ? [...resourceTypes()].some(one => grant.visible(one).op !== 'all')
+    : grant.visible(type).op !== 'all';
 
 const permissions: readonly Permission[] = ['create', 'read', 'update', 'delete', 'search'];
 

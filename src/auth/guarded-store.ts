@@ -2,7 +2,6 @@
 // read is tested against it, and every write on the state it replaces and the state it makes.
 // Surprising why: what is not visible does not exist. A hidden resource answers like one that was never there.
 import { FhirError } from '../errors.js';
-import { isObject, parseJson, type JsonObject } from '../fhir/json.js';
 import { resourceTypes } from '../fhir/definitions.js';
 import { refKey, type Ref } from '../fhir/resource.js';
 import { followsLinks, matches, type Indexed, type Resolve } from '../search/matches.js';
@@ -10,7 +9,8 @@ import { all, and, none, not, or, type Leaf, type Node, type SearchPlan } from '
 import type { CustomParameters } from '../search/parameters.js';
 import type { Row } from '../search/rows.js';
 import { WriteConflict, type HistoryScope, type Page, type RowsOf, type ServedStore, type Version, type Write } from '../storage/store.js'; // prettier-ignore
-import { mayDo, type Grant, type Permission } from './grant.js';
+import { binarySight, concernsBinary } from './binary-sight.js';
+import { isRestricted, mayDo, type Grant, type Permission } from './grant.js';
 import { checkMasks, maskedBody, noMasks } from './masks.js';
 import { consentSystem } from './patient-consent.js';
 import { isByServer } from './server-writes.js';
@@ -42,10 +42,11 @@ export function guarded(
     masks.size === 0 ? page : { ...page, versions: page.versions.map(shown) };
   const resolve = resolveBy(store, rowsOf);
   let closes: boolean | undefined;
-  /** Whether a Binary has to be judged by what its securityContext names. https://hl7.org/fhir/R4/binary.html#security */
-  const byContext = (type: string): boolean =>
-    type === 'Binary' && (closes ??= [...resourceTypes()].some(one => grant.visible(one).op !== 'all'));
-  const isOpen = (type: string): boolean => grant.visible(type).op === 'all' && !byContext(type);
+  /** Whether it is a Binary that has to be judged by what it belongs to. */
+  const belongs = (type: string): boolean => type === 'Binary' && (closes ??= isRestricted(grant, 'Binary'));
+  /** No row says what a Binary belongs to: who does not see everything finds none by searching. */
+  const found = (type: string): Node => (belongs(type) ? none : searchable(grant, type));
+  const isOpen = (type: string): boolean => grant.visible(type).op === 'all' && !belongs(type);
   const indexed = (version: Version): Indexed => ({
     ref: version.ref,
     lastUpdated: version.lastUpdated,
@@ -58,14 +59,6 @@ export function guarded(
       last = last.version > 1 ? await store.read(last.ref, last.version - 1) : undefined;
     return last;
   };
-  /** What names a record that is hidden, or none that is here, is hidden with it. */
-  const seesContext = async (binary: Version | undefined): Promise<boolean> => {
-    const { securityContext } = binary?.body === undefined ? {} : (parseJson(binary.body) as JsonObject);
-    if (!isObject(securityContext)) return true;
-    const [, type = '', id = ''] = /(?:^|\/)([A-Z]\w+)\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/.*)?$/.exec(String(securityContext['reference'])) ?? []; // prettier-ignore
-    const about = type === '' || type === 'Binary' ? undefined : await store.read({ type, id });
-    return about?.body !== undefined && seesContent(about);
-  };
   const seesContent = async (
     version: Version,
     permission: Permission = 'read',
@@ -73,10 +66,11 @@ export function guarded(
   ): Promise<boolean> => {
     const node = grant.visible(version.ref.type, permission);
     if (node.op === 'none') return false;
-    if (byContext(version.ref.type) && !(await seesContext(await lastContent(version)))) return false;
-    if (node.op === 'all') return true;
+    if (node.op === 'all' && !belongs(version.ref.type)) return true;
     const last = await lastContent(version);
     if (last === undefined) return false;
+    if (belongs(version.ref.type) && !(await binaries.sees(last))) return false;
+    if (node.op === 'all') return true;
     if (isPast) return matches(node, { ...indexed(last), rows: await rowsNow(last) }, resolve);
     return matches(
       node,
@@ -90,19 +84,18 @@ export function guarded(
     const now = await current;
     return now === undefined || now.version === version.version || seesContent(now);
   };
+  const binaries = binarySight({ store, grant, rowsOf, sees: version => seesContent(version) });
   const sees = async (version: Version): Promise<boolean> =>
     isOpen(version.ref.type) || seesPast(version, store.read(version.ref));
   const narrowed = (plan: SearchPlan): SearchPlan => {
     checkMasks(plan, masks, custom);
-    const where = and(restrict(plan.where, grant), foundAmong(plan.types, grant));
-    // No row says what a Binary's securityContext names: who does not see everything finds none by searching.
-    return { ...plan, where: plan.types.some(byContext) ? and(where, not(isType('Binary'))) : where };
+    return { ...plan, where: and(restrict(plan.where, found), foundAmong(plan.types, found)) };
   };
-  const checkWrite = async (write: Write): Promise<void> => {
+  const checkWrite = async (write: Write, writes: readonly Write[]): Promise<void> => {
     const { ref, expected, lastUpdated, rows } = write;
     const permission = permissionOf(write, grant);
     const node = grant.visible(ref.type, permission);
-    if (node.op === 'all' && !byContext(ref.type)) return;
+    if (node.op === 'all' && !belongs(ref.type)) return;
     // What a link leads to could change before the commit: what was judged here would not be what is stored.
     if (followsLinks(node)) {
       throw new FhirError(
@@ -113,6 +106,7 @@ export function guarded(
     const replaced = expected === 0 ? undefined : await store.read(ref, expected);
     if (replaced !== undefined && !(await seesContent(replaced, permission)))
       throw new FhirError('not-found', `There is no ${refKey(ref)}.`);
+    if (belongs(ref.type)) await binaries.checkWrite(write, replaced, writes);
     if (write.body !== undefined && !(await matches(node, { ref, lastUpdated, rows }, resolve))) {
       throw new FhirError(
         'forbidden',
@@ -169,20 +163,23 @@ export function guarded(
       const { where } = narrowed(plan);
       return self => matches(where, self, resolve);
     },
-    history: async scope => shownPage(await visibleHistory(store, grant, scope, seesPast, byContext)),
+    history: async scope => shownPage(await visibleHistory(store, grant, scope, seesPast, belongs)),
     async commit(writes, receipt) {
       for (const write of writes) {
         if (isByServer(write)) continue;
-        await checkWrite(write);
+        await checkWrite(write, writes);
         await checkLabels(write);
       }
       await checkRequired(writes);
+      const isJudged = concernsBinary(writes) && belongs('Binary');
+      if (isJudged) await binaries.checkReferred(writes);
       return store.commit(
-        writes.map(write =>
-          write.condition === undefined
+        writes.map(given => {
+          const write = isJudged ? binaries.signed(given) : given;
+          return write.condition === undefined
             ? write
-            : { ...write, condition: { ...write.condition, plan: narrowed(write.condition.plan) } },
-        ),
+            : { ...write, condition: { ...write.condition, plan: narrowed(write.condition.plan) } };
+        }),
         receipt,
       );
     },
@@ -242,31 +239,31 @@ const searchable = (grant: Grant, type: string): Node =>
       ? grant.visible(type)
       : none;
 
-/** ANDs what the grant sees to the far end of every link and backlink of a node; a grant's own links lead anywhere. */
-function restrict(node: Node, grant: Grant): Node {
+/** ANDs what may be found to the far end of every link and backlink of a node; a grant's own links lead anywhere. */
+function restrict(node: Node, found: (type: string) => Node): Node {
   switch (node.op) {
     case 'and':
-      return and(...node.nodes.map(each => restrict(each, grant)));
+      return and(...node.nodes.map(each => restrict(each, found)));
     case 'or':
-      return or(...node.nodes.map(each => restrict(each, grant)));
+      return or(...node.nodes.map(each => restrict(each, found)));
     case 'not':
-      return not(restrict(node.node, grant));
+      return not(restrict(node.node, found));
     case 'link': {
-      const inner = restrict(node.node, grant);
-      const open = node.types.filter(type => searchable(grant, type).op === 'all');
-      const narrow = node.types.filter(type => !['all', 'none'].includes(searchable(grant, type).op));
+      const inner = restrict(node.node, found);
+      const open = node.types.filter(type => found(type).op === 'all');
+      const narrow = node.types.filter(type => !['all', 'none'].includes(found(type).op));
       return or(
         open.length === 0 ? none : { ...node, types: open, node: inner },
         ...narrow.map((type): Node => ({
           ...node,
           types: [type],
-          node: and(inner, searchable(grant, type)),
+          node: and(inner, found(type)),
         })),
       );
     }
     case 'backlink': {
-      const visible = searchable(grant, node.type);
-      return visible.op === 'none' ? none : { ...node, node: and(restrict(node.node, grant), visible) };
+      const visible = found(node.type);
+      return visible.op === 'none' ? none : { ...node, node: and(restrict(node.node, found), visible) };
     }
     case 'all':
     case 'none':
@@ -276,8 +273,8 @@ function restrict(node: Node, grant: Grant): Node {
 }
 
 /** What may be found among the types, as one node: each type's own condition where they differ. */
-function foundAmong(types: readonly string[], grant: Grant): Node {
-  const nodes = types.map(type => searchable(grant, type));
+function foundAmong(types: readonly string[], found: (type: string) => Node): Node {
+  const nodes = types.map(found);
   if (nodes.every(node => node.op === 'all')) return all;
   if (types.length === 1) return nodes[0]!;
   return or(...types.map((type, i) => and(isType(type), nodes[i]!)));
@@ -299,13 +296,13 @@ async function visibleHistory(
   grant: Grant,
   scope: HistoryScope,
   sees: (version: Version, current: Promise<Version | undefined>) => Promise<boolean>,
-  byContext: (type: string) => boolean,
+  belongs: (type: string) => boolean,
 ): Promise<Page> {
   const types = scope.type === undefined ? [...resourceTypes()] : [scope.type];
   // The history of one resource is a read, which was permitted; any other is a search.
   const nodeOf = (type: string): Node =>
     scope.id === undefined ? searchable(grant, type) : grant.visible(type);
-  if (types.every(type => nodeOf(type).op === 'all' && !byContext(type))) return store.history(scope);
+  if (types.every(type => nodeOf(type).op === 'all' && !belongs(type))) return store.history(scope);
   if (types.every(type => nodeOf(type).op === 'none')) return { versions: [] };
   const present = new Map<string, Promise<Version | undefined>>();
   const currentOf = (ref: Ref): Promise<Version | undefined> => {
@@ -325,7 +322,7 @@ async function visibleHistory(
     });
     for (const version of page.versions) {
       const node = nodeOf(version.ref.type);
-      const open = node.op === 'all' && !byContext(version.ref.type);
+      const open = node.op === 'all' && !belongs(version.ref.type);
       if (open || (node.op !== 'none' && (await sees(version, currentOf(version.ref))))) kept.push(version);
     }
     if (page.next === undefined) return { versions: kept };

@@ -35,6 +35,8 @@ const ownWords = [
   'Appointment', 'AppointmentResponse', 'Communication', 'Consent', 'DocumentReference', 'Observation',
   'QuestionnaireResponse',
 ]; // prettier-ignore
+/** The content of their documents; it is not changed when others may have read it. */
+const ownContent = { types: ['Binary'], may: 'c' };
 
 export const shippedRoles: Readonly<Record<string, Role>> = {
   administrator: {
@@ -84,6 +86,7 @@ export const shippedRoles: Readonly<Record<string, Role>> = {
       { types: ['Observation'], may: 'crus', where: 'category=laboratory' },
       { types: ['DiagnosticReport'], may: 'crus', where: 'category=LAB' },
       { types: ['Specimen', 'Task'], may: 'crus' },
+      { types: ['Binary'], may: 'cr' },
     ],
     masks: { Patient: contacts, Encounter: ['reasonCode', 'reasonReference', 'diagnosis'] },
   },
@@ -104,6 +107,7 @@ export const shippedRoles: Readonly<Record<string, Role>> = {
     permissions: [
       { types: ['*'], except: ['AuditEvent'], may: 'rs' },
       { types: ownWords, may: 'cu' },
+      ownContent,
     ],
     abilities: ['disclosures'],
   },
@@ -114,6 +118,7 @@ export const shippedRoles: Readonly<Record<string, Role>> = {
     permissions: [
       { types: ['*'], except: ['AuditEvent'], may: 'rs' },
       { types: ownWords, may: 'cu' },
+      ownContent,
     ],
     abilities: ['disclosures'],
   },

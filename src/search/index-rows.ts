@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { searchParameters } from '../fhir/definitions.js';
 import type { Resource } from '../fhir/resource.js';
 import { isWritten } from './aliases.js';
+import { binaryRows } from './binary-rows.js';
 import { Collector } from './extract/collector.js';
 import { compileExtraction, type Extraction } from './extract/compile.js';
 import { parametersOf, type CustomParameters } from './parameters.js';
@@ -12,7 +13,7 @@ import { wordsOf } from './words.js';
 import type { RowSettings } from './types/search-type.js';
 
 /** Raised by hand whenever the same resource and parameters give other rows than before. */
-const extractorVersion = 5;
+const extractorVersion = 6;
 
 /** `_id` and `_lastUpdated` are answered by the stores' own columns. */
 const unwritten = new Set(['_id', '_lastUpdated']);
@@ -52,6 +53,7 @@ export function indexRows(resource: Resource, settings: RowSettings): Row[] {
     throw error;
   }
   const rows: Row[] = collector.take();
+  for (const row of binaryRows(resource, settings.bases)) rows.push(row);
   const { narrative, content } = wordsOf(resource);
   if (narrative !== '') rows.push({ kind: 'words', param: '_text', text: narrative });
   if (content !== '') rows.push({ kind: 'words', param: '_content', text: content });

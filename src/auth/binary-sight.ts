@@ -1,0 +1,127 @@
+// Who sees a Binary, which says itself neither whose it is nor what: whoever sees what its securityContext names; where it
+// has none, whoever sees a record that refers to it; and as long as no record does, who stored it.
+// https://hl7.org/fhir/R4/binary.html#security
+// Surprising why: somebody who could make a record refer to any Binary would so come to see it. A reference to one that is
+// hidden is refused like one to what is not there.
+import { FhirError } from '../errors.js';
+import { resourceTypes } from '../fhir/definitions.js';
+import { isObject, parseJson, type JsonObject } from '../fhir/json.js';
+import { refKey, type Ref } from '../fhir/resource.js';
+import { binaryParam } from '../search/binary-rows.js';
+import type { Row } from '../search/rows.js';
+import { equal, leaf } from '../search/types/search-type.js';
+import { WriteConflict, type RowsOf, type ServedStore, type Version, type Write } from '../storage/store.js';
+import { mayDo, type Grant } from './grant.js';
+import { maskedBody, noMasks } from './masks.js';
+import { isByServer } from './server-writes.js';
+
+export interface BinarySight {
+  /** By what the version with its content says and by what refers to it now. */
+  sees(binary: Version): Promise<boolean>;
+  /** @throws FhirError `forbidden` where the Binary would belong to what is not seen */
+  checkWrite(write: Write, replaced: Version | undefined, writes: readonly Write[]): Promise<void>;
+  /** @throws WriteConflict `required` where something comes to refer to a Binary that is not seen */
+  checkReferred(writes: readonly Write[]): Promise<void>;
+  /** The write that also says who made it. */
+  signed(write: Write): Write;
+}
+
+export interface BinaryOptions {
+  readonly store: ServedStore;
+  readonly grant: Grant;
+  readonly rowsOf: RowsOf;
+  readonly sees: (version: Version) => Promise<boolean>;
+}
+
+export function binarySight({ store, grant, rowsOf, sees }: BinaryOptions): BinarySight {
+  const masks = grant.masks ?? noMasks;
+  const claimOf = (ref: Ref): string => `stored-by|${grant.principal}|${refKey(ref)}`;
+
+  const seesRecord = async (key: string): Promise<boolean> => {
+    const [type = '', id = ''] = key.split('/');
+    const record = await store.read({ type, id });
+    return record?.body !== undefined && sees(record);
+  };
+  /** Whether a record shows the reference; an element that is masked does not. */
+  const shows = async (record: Version, key: string): Promise<boolean> => {
+    if (!(await sees(record))) return false;
+    if (masks.size === 0) return true;
+    return binariesIn(rowsOf({ ...record, body: maskedBody(record.body!, masks) })).includes(key);
+  };
+  const seesReferrer = async (ref: Ref): Promise<boolean> => {
+    const key = refKey(ref);
+    let plan = {
+      types: [...resourceTypes()].filter(type => type !== 'Binary'),
+      where: leaf('reference', binaryParam, [equal('target', key)]),
+      sort: [],
+      count: 50,
+      total: 'none' as const,
+    };
+    for (let isFirst = true; ; isFirst = false) {
+      const { versions, next } = await store.search(plan);
+      if (isFirst && versions.length === 0) {
+        const own = await store.claimOwner(claimOf(ref));
+        return own !== undefined && refKey(own) === key;
+      }
+      for (const version of versions) if (await shows(version, key)) return true;
+      if (next === undefined) return false;
+      plan = Object.assign({}, plan, { after: next });
+    }
+  };
+
+  return {
+    async sees(binary) {
+      const context = contextOf(binary.body);
+      if (context === undefined) return seesReferrer(binary.ref);
+      return context !== '' && seesRecord(context);
+    },
+    async checkWrite({ body, ref }, replaced, writes) {
+      if (body === undefined) return;
+      const context = contextOf(body);
+      if (context === undefined) {
+        if (contextOf(replaced?.body) !== undefined && !mayDo(grant, 'unlabel'))
+          throw new FhirError('forbidden', `You may not take the securityContext off ${refKey(ref)}.`);
+        return;
+      }
+      const isMade = writes.some(write => refKey(write.ref) === context && write.body !== undefined);
+      if (!isMade && (context === '' || !(await seesRecord(context)))) {
+        throw new FhirError(
+          'forbidden',
+          'You may not store a Binary whose securityContext is not a record that you see.',
+        );
+      }
+    },
+    async checkReferred(writes) {
+      const made = new Set(writes.map(write => refKey(write.ref)));
+      for (const [index, write] of writes.entries()) {
+        if (isByServer(write)) continue;
+        const had = binariesIn(write.replaces);
+        for (const key of binariesIn(write.rows))
+          if (!had.includes(key) && !made.has(key) && !(await seesRecord(key)))
+            throw new WriteConflict('required', index, key);
+      }
+    },
+    signed(write) {
+      if (write.ref.type !== 'Binary' || write.body === undefined || contextOf(write.body) !== undefined)
+        return write;
+      return { ...write, claims: [...(write.claims ?? []), claimOf(write.ref)] };
+    },
+  };
+}
+
+export const concernsBinary = (writes: readonly Write[]): boolean =>
+  writes.some(({ ref, rows }) => ref.type === 'Binary' || rows.some(row => row.param === binaryParam));
+
+const binariesIn = (rows: readonly Row[]): readonly string[] =>
+  rows.flatMap(row => (row.kind === 'reference' && row.param === binaryParam ? [row.target] : []));
+
+const about = /(?:^|\/)([A-Z]\w+\/[A-Za-z0-9\-.]{1,64})(?:\/_history\/.*)?$/;
+
+/** `Patient/1`; '' where it names nothing that could be seen here, undefined where there is none. */
+function contextOf(body: Uint8Array | undefined): string | undefined {
+  if (body === undefined) return undefined;
+  const { securityContext } = parseJson(body) as JsonObject;
+  if (!isObject(securityContext)) return undefined;
+  const [, key = ''] = about.exec(String(securityContext['reference'])) ?? [];
+  return key.startsWith('Binary/') ? '' : key;
+}

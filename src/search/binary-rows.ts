@@ -1,0 +1,38 @@
+// Which Binaries a resource refers to, wherever in it: by a Reference, or by the url of an Attachment. Search parameters
+// tell only of some, and who may see a Binary depends on all of them. https://hl7.org/fhir/R4/binary.html#security
+// Surprising why: a resource inside a Bundle is a world of its own; what it refers to is not what the Bundle is about.
+import { isObject, type Json, type JsonObject } from '../fhir/json.js';
+import { parseReference } from '../fhir/reference.js';
+import type { ReferenceRow } from './rows.js';
+
+/** The parameter of such rows; no search can name it. */
+export const binaryParam = '_binary';
+
+export function binaryRows(resource: JsonObject, bases: readonly string[]): ReferenceRow[] {
+  const found = new Set<string>();
+  gather(resource, bases, found);
+  if (found.size === 0) return none;
+  return [...found].map(target => ({ kind: 'reference', param: binaryParam, target, version: '' }));
+}
+
+const none: ReferenceRow[] = [];
+
+function gather(object: JsonObject, bases: readonly string[], found: Set<string>): void {
+  for (const name in object) {
+    const value = object[name]!;
+    if (typeof value === 'string') {
+      if ((name === 'url' || name === 'reference') && value.includes('Binary/')) {
+        const target = parseReference(value, bases);
+        if (target.kind === 'literal' && target.type === 'Binary' && target.base === undefined)
+          found.add(`Binary/${target.id}`);
+      }
+    } else if (typeof value === 'object' && value !== null && name !== 'resource') {
+      if (Array.isArray(value)) each(value, bases, found);
+      else if (isObject(value)) gather(value, bases, found);
+    }
+  }
+}
+
+function each(values: readonly Json[], bases: readonly string[], found: Set<string>): void {
+  for (const value of values) if (isObject(value)) gather(value, bases, found);
+}
