@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { root } from './ready.mjs';
 
 /** Licences under which what is shipped may come. https://spdx.org/licenses/ */
-const allowed = new Set(['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'BlueOak-1.0.0', 'CC0-1.0', 'ISC', 'MIT', 'Python-2.0', 'Unlicense']); // prettier-ignore
+const allowed = new Set(['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'BlueOak-1.0.0', 'CC0-1.0', 'ISC', 'MIT', 'MIT-0', 'Python-2.0', 'Unlicense']); // prettier-ignore
 
 /** Packages that do not say it in the lock file, with what their own files say. */
 const read = new Map([

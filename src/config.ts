@@ -118,6 +118,13 @@ export function checkServing(config: Config): void {
       `TSELA_BASE_URL=${config.baseUrl}: with TSELA_TLS_CERT the server is reached by https only, for example TSELA_BASE_URL=https://fhir.example.org`,
     );
   }
+  if (config.smtpUrl !== undefined && config.mailFrom === undefined) {
+    problems.push(
+      'TSELA_MAIL_FROM: with TSELA_SMTP_URL the address mail comes from is needed, for example TSELA_MAIL_FROM=tsela@hospital.example.org',
+    );
+  }
+  if (config.smtpUrl !== undefined && config.mailFolder !== undefined)
+    problems.push('TSELA_MAIL_FOLDER: TSELA_SMTP_URL is given too; leave one of them out');
   if (!config.open) {
     if (!loopback.has(config.host) && config.baseUrl === undefined) {
       problems.push(

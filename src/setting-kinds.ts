@@ -109,6 +109,14 @@ export const profilesByType: Kind<ReadonlyMap<string, readonly string[]>> = {
 
 export const file: Kind<string | undefined> = { accepts: 'the path of a file', parse: text => text };
 
+export const mailAddress: Kind<string | undefined> = {
+  accepts: 'one e-mail address without a name',
+  parse(text) {
+    if (!/^[^\s@<>(),;:"]+@[\w.-]+$/.test(text)) throw new Error('expected an e-mail address');
+    return text;
+  },
+};
+
 export const words: Kind<string> = { accepts: 'text', parse: text => text };
 
 /** URL.parse is younger than Node 20. */

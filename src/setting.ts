@@ -17,6 +17,6 @@ export interface Setting<T> {
   readonly secret?: true;
 }
 
-export type Section = 'Serving' | 'Limits' | 'Storage' | 'FHIR behaviour' | 'Access' | 'Logs';
+export type Section = 'Serving' | 'Limits' | 'Storage' | 'FHIR behaviour' | 'Access' | 'Mail' | 'Logs';
 
 export const row = <T>(setting: Setting<T>): Setting<T> => setting;

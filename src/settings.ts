@@ -17,6 +17,7 @@ import {
   url,
   words,
 } from './setting-kinds.js';
+import { mailSettings } from './mail-settings.js';
 import { row, type Setting } from './setting.js';
 
 /** All of them. The key is the name in code and, in kebab-case, of the command-line option where there is one. */
@@ -459,6 +460,8 @@ export const settings = {
     says: 'Whether the keys of a client may be fetched from a private network or this machine, as in a hospital intranet.',
     example: 'true',
   }),
+
+  ...mailSettings,
 
   logLevel: row({
     section: 'Logs',
