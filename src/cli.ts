@@ -14,6 +14,7 @@ import type { ParameterOptions } from './cli/reindex-parameters.js';
 import type { StartOptions } from './cli/start.js';
 import type { DataOptions, TargetOptions } from './cli/target.js';
 import type { TerminologyLoadOptions } from './cli/terminology.js';
+import type { BrandOptions } from './cli/brand.js';
 import type { UserAddOptions } from './cli/user.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -210,6 +211,30 @@ dataOptions(role.command('reset').description('make one again what it came as').
     await exitWith((await import('./cli/role.js')).resetRole(name, options));
   },
 );
+
+const brand = program
+  .command('brand')
+  .description('what apps show people of the district and its facilities');
+const ofFacility = ['--facility <id>', 'of a facility, not of the district'] as const;
+dataOptions(
+  brand
+    .command('set')
+    .description('give one, in the place of what it was')
+    .argument('<file>', 'an Organization as JSON; - reads standard input'),
+)
+  .option(...ofFacility)
+  .option('--developers <url>', 'where developers register apps, if not at the website of the brand')
+  .action(async (file: string, options: BrandOptions) => {
+    await exitWith((await import('./cli/brand.js')).setBrand(file, options));
+  });
+dataOptions(brand.command('list').description('list them')).action(async (options: DataOptions) => {
+  await exitWith((await import('./cli/brand.js')).listBrands(options));
+});
+dataOptions(brand.command('remove').description('remove one'))
+  .option(...ofFacility)
+  .action(async (options: BrandOptions) => {
+    await exitWith((await import('./cli/brand.js')).removeBrand(options));
+  });
 
 const user = program.command('user').description('who can sign in');
 dataOptions(user.command('add').description('add somebody').argument('<name>', 'what they type to sign in'))

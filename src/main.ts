@@ -87,10 +87,11 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
     const audited = { isAudited: isAudited(config) };
     system = await createSystem(config, base, notices, audited);
     district = await openDistrict({ config, origin: listening.url, main: system, notices, ...audited });
-    const { bases, dispatch } = district;
+    const { bases, dispatch, places } = district;
     authorization = await system.openAuthorization({
       origin: listening.url,
       bases,
+      places,
       dispatch,
       onEvent: told(system, log),
     });

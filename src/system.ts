@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Audit } from './audit/audit.js';
 import { auditRule } from './audit/audit-rule.js';
 import type { AuthorizationServer } from './auth/authorization-server.js';
+import type { Place } from './auth/brands.js';
 import { createDirectory, type Ask, type CompileGrant } from './auth/directory.js';
 import type { AccessEvent } from './auth/events.js';
 import { openAccessState, type AccessState } from './auth/access-state.js';
@@ -51,6 +52,8 @@ export interface AuthorizationPlace {
   readonly origin: string;
   /** FHIR bases that tokens can be for; may grow. */
   readonly bases: readonly string[];
+  /** The same, with the facilities they are of. */
+  readonly places: () => readonly Place[];
   /** Serves these bases. */
   readonly dispatch: Dispatch;
   readonly onEvent: (event: AccessEvent) => void;
@@ -229,12 +232,13 @@ export async function createSystem(
     unwatch = watch(terminology, documents, error => notices.failure(error, 'terminology'));
     return {
       dispatch,
-      async openAuthorization({ origin, bases, dispatch, onEvent }) {
+      async openAuthorization({ origin, bases, places, dispatch, onEvent }) {
         const { createAuthorizationServer } = await import('./auth/authorization-server.js');
         return (authorization = await createAuthorizationServer({
           documents,
           origin,
           bases,
+          places,
           secret: config.authSecret,
           privateJwks: config.privateJwks,
           directory: createDirectory(asking(dispatch)),

@@ -1,11 +1,14 @@
 // npm run conformance -- smart: every server-side test of Inferno's SMART App Launch 2.2 kit, and what the ONC (g)(10) kit
 // adds, written anew and run over HTTP against a Tsela of its own. TLS itself is the deployment's; those tests are not
 // here. https://github.com/inferno-framework/smart-app-launch-test-kit, https://github.com/onc-healthit/onc-certification-g10-test-kit
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { discoveryCases, introspectionCases, backendCases, launchCases } from './cases.mjs';
 import { certificationCases } from './certification.mjs';
+import { brandCases } from './brands.mjs';
 import { clientKeys, postAs } from './kit.mjs';
 
 /** Runs one case after another; nothing is skipped in silence. */
@@ -46,6 +49,7 @@ export async function run(args) {
     await backendCases(tests, about);
     await introspectionCases(tests, about);
     await certificationCases(tests, about);
+    await brandCases(tests, about);
   } finally {
     await server.close();
     rmSync(folder, { recursive: true, force: true });
@@ -61,6 +65,11 @@ async function openServer(data) {
   const { start } = await import('../../dist/main.js');
   const { silentLog } = await import('../../dist/audit/log.js');
   const { defaultConfig } = await import('../../dist/config.js');
+  const file = join(data, 'brand.json');
+  writeFileSync(file, JSON.stringify(brand));
+  const { MONGODB_URL: _, ...env } = process.env;
+  const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+  execFileSync(process.execPath, [cli, 'brand', 'set', file, '--data', data], { env });
   return start(
     {
       ...defaultConfig,
@@ -71,6 +80,13 @@ async function openServer(data) {
     silentLog,
   );
 }
+
+const brand = {
+  resourceType: 'Organization',
+  name: 'Quthing District Health',
+  identifier: [{ system: 'urn:ietf:rfc:3986', value: 'https://health.example.org' }],
+  telecom: [{ system: 'url', value: 'https://health.example.org' }],
+};
 
 const redirectUri = 'https://inferno.example.org/custom/smart/redirect';
 
@@ -192,7 +208,7 @@ function report(results) {
     '# SMART App Launch 2.2 and (g)(10): result',
     '',
     `Run on ${new Date().toISOString().slice(0, 10)} by \`npm run conformance -- smart\`: ${results.length - failed} passed, ${failed} failed.`,
-    'Not here: TLS versions (the deployment’s), the User-Access Brands suite and app state (not built yet).',
+    'Not here: TLS versions (the deployment’s) and app state (not built yet).',
     '',
     '| Group | Test | Result |',
     '|---|---|---|',

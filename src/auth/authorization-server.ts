@@ -7,6 +7,7 @@ import type { JsonObject } from '../fhir/json.js';
 import type { Documents } from '../storage/documents.js';
 import { openAccounts, type Accounts } from './accounts.js';
 import { openApprovals, openLaunches } from './approvals.js';
+import { openBrands, type BrandBundle, type Place } from './brands.js';
 import { createAuthenticate, type Authenticate } from './authenticate.js';
 import { openClients, type Clients } from './clients.js';
 import type { CompileGrant, Directory } from './directory.js';
@@ -32,6 +33,8 @@ export interface AuthorizationServerOptions {
   readonly origin: string;
   /** FHIR bases that tokens can be for, without trailing slash. */
   readonly bases: readonly string[];
+  /** The same, with the facilities they are of. */
+  readonly places: () => readonly Place[];
   /** At least 32 characters; absent: made once and kept in the store. */
   readonly secret: string | undefined;
   readonly privateJwks: boolean;
@@ -49,8 +52,10 @@ export interface AuthorizationServer {
   readonly authenticate: Authenticate;
   readonly accounts: Accounts;
   readonly clients: Clients;
-  /** .well-known/smart-configuration */
-  readonly configuration: () => JsonObject;
+  /** .well-known/smart-configuration of a FHIR base. */
+  readonly configuration: (base: string) => Promise<JsonObject>;
+  /** .well-known/user-access-brands of every base; undefined where the district has no brand. */
+  readonly brands: () => Promise<BrandBundle | undefined>;
   /** CapabilityStatement.rest.security */
   readonly security: () => JsonObject;
   /** A token with which one app can register itself, for at most these scopes. */
@@ -61,6 +66,8 @@ export interface AuthorizationServer {
 }
 
 export const authPath = '/auth';
+/** Below a FHIR base. */
+export const brandsPath = '.well-known/user-access-brands';
 const lookAfter = 5 * 60_000;
 
 export async function createAuthorizationServer(
@@ -78,6 +85,7 @@ export async function createAuthorizationServer(
   const approvals = openApprovals(documents, onEnded);
   const launches = openLaunches(documents);
   const answers = openAnswers(documents);
+  const brands = openBrands(documents, issuer, options.places);
   const login = createLogin(documents, accounts, secrets);
   const authenticate = createAuthenticate({ documents, accounts, clients, approvals, compile });
   forget = what => authenticate.forget(what);
@@ -127,7 +135,11 @@ export async function createAuthorizationServer(
     authenticate,
     accounts,
     clients,
-    configuration: () => smartConfiguration(current.metadata),
+    async configuration(base) {
+      const bundle = await brands.bundle();
+      return smartConfiguration(current.metadata, bundle === undefined ? {} : { user_access_brand_bundle: `${bases[0]!}/${brandsPath}`, user_access_brand_identifier: bundle.identifierOf(base) }); // prettier-ignore
+    },
+    brands: () => brands.bundle(),
     security: () => securityOf(current.metadata),
     registrationToken: scopes => issueRegistrationToken(documents, scopes),
     async rotateKeys() {

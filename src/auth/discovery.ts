@@ -56,8 +56,8 @@ const resourceScopes = [
   'system/*.read',
 ];
 
-/** The SMART configuration of one FHIR base. */
-export function smartConfiguration(provider: ProviderMetadata): JsonObject {
+/** The SMART configuration of one FHIR base. `more`: what is there only where it was set up. */
+export function smartConfiguration(provider: ProviderMetadata, more: JsonObject): JsonObject {
   const pick = (name: keyof ProviderMetadata): JsonObject => {
     const value = provider[name];
     return value === undefined ? {} : { [name]: typeof value === 'string' ? value : [...value] };
@@ -80,6 +80,7 @@ export function smartConfiguration(provider: ProviderMetadata): JsonObject {
     ...pick('token_endpoint_auth_methods_supported'),
     ...pick('token_endpoint_auth_signing_alg_values_supported'),
     capabilities,
+    ...more,
   };
 }
 

@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import Koa from 'koa';
 import type { Log } from '../audit/log.js';
 import type { Metrics } from '../audit/metrics.js';
-import type { AuthorizationServer } from '../auth/authorization-server.js';
+import { brandsPath, type AuthorizationServer } from '../auth/authorization-server.js';
 import { NOBODY, type Grant } from '../auth/grant.js';
 import { originOf, type Config } from '../config.js';
 import { FhirError } from '../errors.js';
@@ -136,7 +136,8 @@ export function createHttp(options: HttpOptions): Http {
       const base = origin + at;
       const target = receive(url.slice(at.length));
       const method = req.method!;
-      const configuration = target.path[0] === '.well-known' ? wellKnown(method, target.path) : undefined;
+      const configuration =
+        target.path[0] === '.well-known' ? await wellKnown(method, target.path, base, headers) : undefined;
       if (configuration !== undefined) return configuration;
       format = answerFormat({ method, path: target.path, query: target.query, headers });
       pretty = format !== jsonFormat && isPretty(target);
@@ -185,15 +186,35 @@ export function createHttp(options: HttpOptions): Http {
     }
   };
 
-  const wellKnown = (method: string, path: readonly string[]): FhirResponse | undefined => {
+  /** What everybody may read of how to come in; undefined where the address is none of these. */
+  const wellKnown = async (
+    method: string,
+    path: readonly string[],
+    base: string,
+    headers: FhirRequest['headers'],
+  ): Promise<FhirResponse | undefined> => {
     const server = authorization();
-    if (server === undefined || path.join('/') !== '.well-known/smart-configuration') return undefined;
-    if (method !== 'GET' && method !== 'HEAD') return undefined;
+    if (server === undefined || (method !== 'GET' && method !== 'HEAD')) return undefined;
+    const at = path.join('/');
+    if (at === '.well-known/smart-configuration') {
+      return {
+        status: 200,
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(await server.configuration(base)),
+        interaction: 'smart-configuration',
+      };
+    }
+    const brands = at === brandsPath ? await server.brands() : undefined;
+    if (brands === undefined) return undefined;
+    const said = { 'content-type': fhirJson, etag: brands.etag, 'cache-control': 'public, max-age=300' };
+    const isKnown = headers['if-none-match']
+      ?.split(/\s*,\s*/)
+      .some(each => each === '*' || each === brands.etag);
     return {
-      status: 200,
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(server.configuration()),
-      interaction: 'smart-configuration',
+      status: isKnown === true ? 304 : 200,
+      headers: said,
+      ...(isKnown === true ? {} : { body: brands.body }),
+      interaction: 'user-access-brands',
     };
   };
 

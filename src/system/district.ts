@@ -1,6 +1,7 @@
 // A district: the server's own store and one of its own for each facility, each a whole system; requests go to one of
 // them, or, for who may see all, to all of them at once. docs/facilities.md
 import { join } from 'node:path';
+import type { Place } from '../auth/brands.js';
 import type { Grant } from '../auth/grant.js';
 import type { Config } from '../config.js';
 import { createDispatch, type Dispatch } from '../dispatch.js';
@@ -19,6 +20,8 @@ export interface District {
   /** The FHIR bases of the district and of every facility; grows with them. */
   readonly bases: readonly string[];
   readonly facilities: () => readonly Facility[];
+  /** The district's FHIR base, and each facility's. */
+  readonly places: () => readonly Place[];
   /** What a facility's store and records are reached by. @throws FhirError `not-found`, `unavailable` */
   readonly systemOf: (facility: string) => System;
   /** Begins to work on the facilities' jobs, and looks for new facilities from time to time. */
@@ -155,6 +158,10 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
     dispatch,
     bases,
     facilities: () => facilities,
+    places: () => [
+      { base: bases[0]! },
+      ...facilities.map(({ id, name }) => ({ base: origin + facilityPath(id), facility: { id, name } })),
+    ],
     systemOf,
     work() {
       working = true;

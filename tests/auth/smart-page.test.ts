@@ -18,7 +18,7 @@ import {
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const page = readFileSync(join(root, 'docs/smart.md'), 'utf8');
-const blocks = [...page.matchAll(/^```(sh|js)\n([\s\S]*?)^```$/gm)].map(([, kind, text]) => ({
+const blocks = [...page.matchAll(/^```(sh|js|json)\n([\s\S]*?)^```$/gm)].map(([, kind, text]) => ({
   kind: kind!,
   text: text!,
 }));
@@ -53,6 +53,7 @@ it('holds commands that work and programs that get what it says', async () => {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
   const key = { ...publicKey.export({ format: 'jwk' }), kid: 'key-1', alg: 'ES384', use: 'sig' };
   writeFileSync(join(folder, 'keys.json'), JSON.stringify({ keys: [key] }));
+  writeFileSync(join(folder, 'brand.json'), blocks.find(({ kind }) => kind === 'json')!.text);
   const loader = await server.app({ kind: 'secret', redirectUris: [], scopes: ['system/*.cruds'] });
   const { access_token: loading } = await json(await tokenRequest(server, loader, { grant_type: 'client_credentials', scope: 'system/*.cruds' })); // prettier-ignore
   const put = await server.fhir('Patient/pule', loading, {
@@ -66,6 +67,10 @@ it('holds commands that work and programs that get what it says', async () => {
   for (const { text } of blocks.filter(({ kind }) => kind === 'sh'))
     for (const line of text.trim().split('\n')) printed.push(await command(line));
   const password = /Password {2}(\S+)/.exec(printed.find(out => out.startsWith('Added mpho'))!)![1]!;
+
+  await expect
+    .poll(async () => json(await fetch(`${server.url}/.well-known/user-access-brands`)), { timeout: 15_000 })
+    .toMatchObject({ type: 'collection' });
 
   const signInAt = async (request: URL): Promise<URL> => {
     const browser = new Browser();
