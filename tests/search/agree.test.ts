@@ -9,7 +9,21 @@ import { openMemory, type Engine } from './memory.js';
 
 const few = <T>(arbitrary: fc.Arbitrary<T>, maxLength = 2): fc.Arbitrary<T[]> =>
   fc.array(arbitrary, { maxLength });
-const names = ['Abe', 'abel', 'Ábel', 'Bo', "O'Bo", 'Zoë', 'Zoe Ann', 'Ωmega', '😀', '～'];
+const names = [
+  'Abe',
+  'abel',
+  'Ábel',
+  'Bo',
+  "O'Bo",
+  'Zoë',
+  'Zoe Ann',
+  'Ωmega',
+  '😀',
+  '～',
+  'Anne-Lise Ábelson',
+  '𝒜be😀lson',
+  '50%_off',
+];
 const codes = ['a', 'A', 'b', 'ab', 'c|d', 'e,f'];
 const systems = ['http://s.org/1', 'http://s.org/2', ''];
 const dates = [
@@ -97,6 +111,13 @@ const tokenText = fc.oneof(
   fc.constant('http://s.org/1|'),
 );
 const nameText = fc.constantFrom(...names, 'a', 'b', 'o', 'ann', 'ωm').map(escaped);
+/** Parts of names: of one letter and of all, over spaces, of half a pair, and of none of them. */
+const partText = fc
+  .tuple(fc.constantFrom(...names, 'Abelsons'), fc.nat(8), fc.nat(12))
+  .map(([one, from, length]) => one.slice(from % one.length, (from % one.length) + 1 + length))
+  .map(part => part.replace(/[\ud800-\udbff]$|^[\udc00-\udfff]/g, ''))
+  .filter(part => part.trim() !== '')
+  .map(escaped);
 const dateText = prefixed(date.map(escaped));
 const quantityText = fc
   .tuple(
@@ -151,6 +172,8 @@ const ofPatient = fc.oneof(
   is('name', list(nameText)),
   is('family:exact', nameText),
   is('given:contains', nameText),
+  is('name:contains', list(partText)),
+  is('family:contains', partText),
   is('gender', list(fc.constantFrom('male', 'female'))),
   is('gender:not', fc.constantFrom('male', 'female')),
   is('birthdate', list(dateText)),
@@ -162,7 +185,7 @@ const ofPatient = fc.oneof(
   is(
     '_filter',
     filter(
-      ['family', fc.oneof(nameText, fc.constant('e'))],
+      ['family', fc.oneof(nameText, partText, fc.constant('e'))],
       ['identifier', fc.constantFrom(...codes.slice(0, 4))],
     ),
   ),
@@ -193,6 +216,7 @@ const ofObservation = fc.oneof(
   ),
   missing('code', 'date', 'subject', 'value-quantity', 'component-code'),
   is('patient.name', nameText),
+  is('patient.family:contains', partText),
   is('patient.gender:not', fc.constantFrom('male', 'female')),
   is('patient.general-practitioner.name', nameText),
 );

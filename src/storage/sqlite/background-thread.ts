@@ -30,12 +30,22 @@ function work(message: ToBackground): unknown {
     case 'backup':
       return backup(message.path);
     case 'checkPages':
-      return (connection.db.pragma('quick_check(20)') as { quick_check: string }[])
-        .map(row => row.quick_check)
-        .filter(line => line !== 'ok');
+      return checkPages();
     case 'close':
       connection.db.close();
       return undefined;
+  }
+}
+
+/** On a connection of its own: what FTS5 knew of its tables at a check before would be held against what they are now. */
+function checkPages(): string[] {
+  const fresh = connect({ ...(workerData as ConnectionOptions), write: true });
+  try {
+    return (fresh.db.pragma('quick_check(20)') as { quick_check: string }[])
+      .map(row => row.quick_check)
+      .filter(line => line !== 'ok');
+  } finally {
+    fresh.db.close();
   }
 }
 

@@ -4,10 +4,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import type { RowsOf, Version } from '../store.js';
 import type { Connection } from './connection.js';
+import { partsOf } from './letters.js';
 import { indexed, type Table } from './postings.js';
 import { deletion } from './record.js';
 import { hasEnd, keyColumns, storedEnd } from './tables.js';
-import { sumOfTokens, sumsOfWords } from './words.js';
+import { sumOfTokens, sumsOf } from './words.js';
 
 const tables: readonly Table[] = ['tok', 'str', 'ref', 'rref', 'dat', 'num', 'cmp'];
 
@@ -26,6 +27,7 @@ export async function* check(
     await turn();
   }
   yield* checkWords(connection, words);
+  yield* checkTexts(connection);
   for (const [sentence, sql] of invariants) {
     for (const row of connection.all<{ what: string }>(`${sql} LIMIT 20`)) yield `${sentence} ${row.what}.`;
     await turn();
@@ -102,7 +104,7 @@ async function* checkWords(
   expected: ReadonlyMap<number, number>,
 ): AsyncGenerator<string> {
   const found = new Map<number, number>();
-  for (const sums of sumsOfWords(connection.db.name)) {
+  for (const sums of sumsOf('words', connection.db.name)) {
     for (const [rid, sum] of sums) found.set(rid, ((found.get(rid) ?? 0) + sum) | 0);
     await turn();
   }
@@ -116,6 +118,33 @@ async function* checkWords(
       yield `${what(rid)} has words in the full-text index that its body does not give.`;
 }
 
+const textsAtATime = 5000;
+
+/** Texts and the parts they are found by. */
+async function* checkTexts(connection: Connection): AsyncGenerator<string> {
+  const found = new Map<number, number>();
+  for (const sums of sumsOf('parts', connection.db.name)) {
+    for (const [x, sum] of sums) found.set(x, ((found.get(x) ?? 0) + sum) | 0);
+    await turn();
+  }
+  for (let last = 0; ;) {
+    const some = connection.rows<readonly [x: number, p: number, v: string]>(
+      'SELECT x, p, v FROM txt WHERE x > ? ORDER BY x LIMIT ?',
+      last,
+      textsAtATime,
+    );
+    for (const [x, p, v] of some) {
+      if (found.get(x) !== sumOfTokens(partsOf(p, v), false))
+        yield `Text number ${x} of ${connection.dictionary.paramOf(p).code} is found by other parts than it has.`;
+      found.delete(x);
+      last = x;
+    }
+    if (some.length < textsAtATime) break;
+    await turn();
+  }
+  for (const x of found.keys()) yield `Text number ${x} is found by its parts but is not there.`;
+}
+
 const named = "(SELECT k.name || '/' || res.id FROM kind k WHERE k.id = res.type)";
 const invariants: readonly (readonly [string, string])[] = [
   ['A gap in the versions of', `SELECT ${named} AS what FROM res WHERE EXISTS (SELECT 1 FROM hist h WHERE h.rid = res.rid) AND ((SELECT max(ver) FROM hist h WHERE h.rid = res.rid) <> res.ver - 1 OR (SELECT max(ver) - min(ver) + 1 - count(*) FROM hist h WHERE h.rid = res.rid) <> 0)`],
@@ -126,6 +155,8 @@ const invariants: readonly (readonly [string, string])[] = [
   ['Listed as current but unknown:', `SELECT cur.r AS what FROM cur WHERE NOT EXISTS (SELECT 1 FROM res WHERE res.rid = cur.r AND res.type = cur.type)`],
   ['A current version is not in the change log:', `SELECT rid || '/' || ver AS what FROM (SELECT type, rid, ver FROM res EXCEPT SELECT type, rid, ver FROM log)`],
   ['The change log names what is not there:', `SELECT log.seq AS what FROM log WHERE NOT EXISTS (SELECT 1 FROM res WHERE res.rid = log.rid AND res.ver >= log.ver)`],
+  ['A text is not found by its parts: one of', `SELECT code AS what FROM param WHERE p IN (SELECT p FROM (SELECT DISTINCT str.p, str.v FROM param CROSS JOIN str ON str.p = param.p WHERE param.kind = 'string' AND instr(param.code, ':') = 0 AND length(str.v) >= 3 EXCEPT SELECT p, v FROM txt))`],
+  ['A text is kept that no resource has: one of', 'SELECT code AS what FROM param WHERE p IN (SELECT p FROM (SELECT p, v FROM txt EXCEPT SELECT p, v FROM str))'],
   ['A claim whose owner is not current:', `SELECT claim AS what FROM claim WHERE NOT EXISTS (SELECT 1 FROM res WHERE res.rid = claim.r AND res.op <> ${deletion})`],
   ['A reference is kept by name although its target exists:', `SELECT t AS what FROM tgt WHERE EXISTS (SELECT 1 FROM res CROSS JOIN kind k ON k.id = res.type WHERE k.name = substr(t, 1, instr(t, '/') - 1) AND res.id = substr(t, instr(t, '/') + 1))`],
   ['A reference without its reverse:', 'SELECT p || \'/\' || r AS what FROM ref WHERE NOT EXISTS (SELECT 1 FROM rref WHERE rref.r = ref.r AND rref.p = ref.p AND rref.v = ref.v)'],

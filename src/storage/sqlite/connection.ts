@@ -4,6 +4,7 @@
 import Database from 'better-sqlite3';
 import { startClock, type Clock } from './clock.js';
 import { Dictionary } from './dictionary.js';
+import { partsOf } from './letters.js';
 import type { Sets } from './bits.js';
 import { statementsOf, type Statements } from './statements.js';
 
@@ -88,6 +89,8 @@ export function connect(options: ConnectionOptions): Connection {
   db.function('tuple', (slot, a, b, j) =>
     slots.tuple[slot as number]!(a as string, b as string | number, j as string) ? 1 : 0,
   );
+
+  db.function('parts', (p, text) => partsOf(p as number, text as string));
 
   const statements = statementsOf(db);
   return {

@@ -17,6 +17,7 @@ import { allOf, isNo, isYes } from './fragment.js';
 import type { Query } from './query.js';
 import { dateDriver, numberDriver } from './ranges.js';
 import { compositeRange, tupleGuess, tupleTest } from './row-test.js';
+import { textsOf } from './texts.js';
 import { wordsDriver } from './words.js';
 
 /** Undefined where a leaf bounds no range. `others` are the conjuncts beside it. */
@@ -94,13 +95,35 @@ function builtInDriver(kind: Kind, leaf: Leaf): Driver | undefined {
   return { rows, read: rows, exact: leaf.where.every(one => one.column === 'lo' || one.column === 'hi') };
 }
 
+/** So many texts are asked for one by one. */
+const fewTexts = 64;
+
+/** The rows of the texts that contain what is asked, or end with it. */
+function containing(connection: Connection, param: Param, leaf: Leaf): Driver | undefined {
+  const texts = textsOf(param, leaf);
+  if (texts === undefined) return undefined;
+  const values = connection.column<string>(`${texts.sql} LIMIT ?`, ...texts.args, fewTexts + 1);
+  const rest = leaf.where.filter(one => one.column !== 'value');
+  if (values.length <= fewTexts)
+    return textDriver(connection, param, {
+      ...leaf,
+      where: [{ column: 'value', is: 'in', values }, ...rest],
+    });
+  const on = allOf(rest.map(one => postingCondition(connection, leaf, one, 'str')));
+  const rows = {
+    sql: `SELECT str.r FROM (${texts.sql}) t CROSS JOIN str ON str.p = ? AND str.v = t.v AND ${on.sql}`,
+    args: [...texts.args, param.p, ...on.args],
+  };
+  return { rows, read: rows, exact: true };
+}
+
 function textDriver(connection: Connection, param: Param, leaf: Leaf): Driver | undefined {
   const table = leaf.kind === 'token' ? 'tok' : 'str';
   const first = leaf.kind === 'token' ? 'code' : 'value';
   const named = leaf.where.find(
     one => one.column === first && (valuesOf(one) !== undefined || (one.is === 'prefix' && one.value !== '')),
   );
-  if (named === undefined) return undefined;
+  if (named === undefined) return containing(connection, param, leaf);
   const range = textCondition('v', named);
   const rest = leaf.where.filter(one => one !== named);
   const on = allOf(rest.map(one => postingCondition(connection, leaf, one, table)));

@@ -5,6 +5,7 @@ import type { Connection } from './connection.js';
 import { indexed, primaryDateAmong, type Table } from './postings.js';
 import { deletion } from './record.js';
 import { insert, keyColumns, moveReferences } from './tables.js';
+import type { Texts } from './texts.js';
 import { insertWords, removeWords } from './words.js';
 import type { Writer } from './writer.js';
 
@@ -30,7 +31,8 @@ export function maintain(connection: Connection, writer: Writer, task: Task): un
   if (task.task === 'fence') return writer.raiseFence(task.generation);
   if (task.task === 'checkpoint') return connection.db.pragma('wal_checkpoint(RESTART)');
   connection.db.exec('BEGIN IMMEDIATE');
-  const result = within(connection, task);
+  const result = within(connection, task, writer.texts);
+  writer.texts.write();
   // These change rows without a line in the log, by which readers keep their sets up to date.
   connection.run("INSERT INTO meta (k, v) VALUES ('epoch', 1) ON CONFLICT DO UPDATE SET v = v + 1");
   connection.db.exec('COMMIT');
@@ -38,16 +40,21 @@ export function maintain(connection: Connection, writer: Writer, task: Task): un
   return result;
 }
 
-function within(connection: Connection, task: Exclude<Task, { task: 'checkpoint' | 'fence' }>): unknown {
+function within(
+  connection: Connection,
+  task: Exclude<Task, { task: 'checkpoint' | 'fence' }>,
+  texts: Texts,
+): unknown {
   switch (task.task) {
     case 'expunge':
-      return expunge(connection, task.ref, task.what);
+      return expunge(connection, task.ref, task.what, texts);
     case 'clearIndex':
+      texts.forget();
       return clearIndex(connection);
     case 'index':
-      return indexEach(connection, task);
+      return indexEach(connection, task, texts);
     case 'forgetRows':
-      return forgetRows(connection, task.params);
+      return forgetRows(connection, task.params, texts);
     case 'setIndexVersion':
       connection.run(
         "INSERT INTO meta (k, v) VALUES ('indexVersion', ?) ON CONFLICT DO UPDATE SET v = excluded.v",
@@ -57,7 +64,7 @@ function within(connection: Connection, task: Exclude<Task, { task: 'checkpoint'
   }
 }
 
-function expunge(connection: Connection, ref: Ref, what: 'history' | 'everything'): number {
+function expunge(connection: Connection, ref: Ref, what: 'history' | 'everything', texts: Texts): number {
   const kind = connection.dictionary.kind(ref.type);
   const current =
     kind &&
@@ -82,7 +89,7 @@ function expunge(connection: Connection, ref: Ref, what: 'history' | 'everything
   );
   if (what === 'history') return removed;
 
-  removeIndex(connection, kind.id, rid);
+  removeIndex(connection, kind.id, rid, texts);
   connection.run('DELETE FROM claim WHERE r = ?', rid);
   const referring = connection.column<number>(
     "SELECT p FROM param WHERE kind = 'reference' AND EXISTS (SELECT 1 FROM ref WHERE ref.p = param.p AND ref.v = ?)",
@@ -102,8 +109,14 @@ function expunge(connection: Connection, ref: Ref, what: 'history' | 'everything
 }
 
 /** All postings of a resource, found without knowing its rows: by what its type's parameters hold. */
-function removeIndex(connection: Connection, type: number, rid: number): void {
+function removeIndex(connection: Connection, type: number, rid: number, texts: Texts): void {
   const of = `p IN (SELECT p FROM param WHERE type = ?)`;
+  for (const [p, v] of connection.rows<readonly [number, string]>(
+    `SELECT p, v FROM str WHERE ${of} AND r = ?`,
+    type,
+    rid,
+  ))
+    texts.remove(p, v);
   for (const table of ['tok', 'str', 'ref', 'dat', 'num', 'cmp'])
     connection.run(`DELETE FROM ${table} WHERE ${of} AND r = ?`, type, rid);
   connection.run('DELETE FROM rref WHERE r = ?', rid);
@@ -113,9 +126,23 @@ function removeIndex(connection: Connection, type: number, rid: number): void {
 
 /** Empties postings and parameters; targets that were never created stay known, they are made again. */
 function clearIndex(connection: Connection): void {
-  for (const table of ['tok', 'str', 'ref', 'rref', 'dat', 'num', 'cmp', 'cur', 'dangling', 'tgt', 'param'])
+  for (const table of [
+    'tok',
+    'str',
+    'ref',
+    'rref',
+    'dat',
+    'num',
+    'cmp',
+    'cur',
+    'dangling',
+    'tgt',
+    'param',
+    'txt',
+  ])
     connection.db.exec(`DELETE FROM ${table}`);
   connection.db.exec("INSERT INTO words (words) VALUES ('delete-all')");
+  connection.db.exec("INSERT INTO parts (parts) VALUES ('delete-all')");
   connection.db.exec('UPDATE kind SET primary_date = NULL');
   // Until it is whole again the index has no name: whoever is interrupted finds that it must be made anew.
   connection.db.exec("DELETE FROM meta WHERE k = 'indexVersion'");
@@ -126,7 +153,7 @@ function clearIndex(connection: Connection): void {
 const slice = 2_000;
 
 /** Takes away some rows of the parameters; how many. The parameters keep their numbers: packed values may still name them. */
-function forgetRows(connection: Connection, params: readonly string[]): number {
+function forgetRows(connection: Connection, params: readonly string[], texts: Texts): number {
   for (const param of params) {
     const those = connection.all<{ p: number; kind: keyof typeof tableOf }>(
       `SELECT p, kind FROM param WHERE code = ? OR substr(code, 1, ?) = ?`,
@@ -142,6 +169,9 @@ function forgetRows(connection: Connection, params: readonly string[]): number {
         connection.run('DELETE FROM dangling WHERE p = ?', p);
         connection.run(`DELETE FROM rref WHERE (r, p, v) IN (SELECT r, p, v ${some})`, p);
       }
+      if (table === 'str')
+        for (const v of connection.column<string>(`SELECT DISTINCT v FROM (SELECT v ${some})`, p))
+          texts.remove(p, v);
       const removed = connection.run(`DELETE FROM ${table} WHERE (${keys}) IN (SELECT ${keys} ${some})`, p);
       if (removed.changes > 0) return removed.changes;
     }
@@ -164,10 +194,11 @@ const tableOf: Readonly<Record<Exclude<RowKind, 'words'>, Exclude<Table, 'rref'>
 function indexEach(
   connection: Connection,
   { resources, params }: Extract<Task, { task: 'index' }>,
+  texts: Texts,
 ): number[] {
   const wanted = params === undefined ? undefined : new Set(params);
   return resources.flatMap(({ rid, version, rows }) =>
-    index(connection, rid, version, rows, wanted) ? [] : [rid],
+    index(connection, rid, version, rows, wanted, texts) ? [] : [rid],
   );
 }
 
@@ -178,6 +209,7 @@ function index(
   version: number,
   rows: readonly Row[],
   params: ReadonlySet<string> | undefined,
+  texts: Texts,
 ): boolean {
   const current = connection.get<{ type: number; ver: number; lu: number; op: number }>(
     'SELECT type, ver, lu, op FROM res WHERE rid = ?',
@@ -197,7 +229,7 @@ function index(
   for (const posting of made.postings.values()) {
     const p = posting.table === 'rref' ? posting.key[1] : posting.key[0];
     if (params === undefined || params.has(dictionary.paramOf(p as number).code.split(':', 1)[0]!))
-      insert(connection, posting);
+      insert(connection, posting, texts);
   }
   if (params === undefined) {
     removeWords(connection, rid);

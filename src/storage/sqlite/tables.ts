@@ -2,6 +2,7 @@
 import type { Connection } from './connection.js';
 import type { Value } from './statements.js';
 import type { Posting, Table } from './postings.js';
+import type { Texts } from './texts.js';
 
 export const keyColumns: Readonly<Record<Table, string>> = {
   tok: 'p, v, r, s',
@@ -27,11 +28,13 @@ for (const [table, columns] of Object.entries(keyColumns) as [Table, string][]) 
 /** `e` of a posting: the ends it is not. */
 export const storedEnd = (end: number): number => end ^ 3;
 
-export function insert(connection: Connection, { table, key, end }: Posting): void {
+export function insert(connection: Connection, { table, key, end }: Posting, texts: Texts): void {
+  if (table === 'str') texts.add(key[0] as number, key[1] as string);
   if (hasEnd.has(table)) connection.run(insertSql[table], ...key, storedEnd(end));
   else connection.run(insertSql[table], ...key);
 }
-export function remove(connection: Connection, { table, key }: Posting): void {
+export function remove(connection: Connection, { table, key }: Posting, texts: Texts): void {
+  if (table === 'str') texts.remove(key[0] as number, key[1] as string);
   connection.run(deleteSql[table], ...key);
 }
 

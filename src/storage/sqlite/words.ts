@@ -105,23 +105,25 @@ export const insertWords = (connection: Connection, rid: number, tokens: string)
 export const removeWords = (connection: Connection, rid: number): unknown =>
   connection.run('DELETE FROM words WHERE rowid = ?', rid);
 
-/** A sum over the words and their places, to compare what is stored with what should be. */
-export function sumOfTokens(tokens: string): number {
+/** A sum over the words and their places (0 where they have none), to compare what is stored with what should be. */
+export function sumOfTokens(tokens: string, hasPlaces = true): number {
   let sum = 0;
-  tokens.split(/[ \n]+/).forEach((token, place) => (sum = (sum + hash(token, place)) | 0));
+  tokens.split(/[ \n]+/).forEach((token, place) => (sum = (sum + hash(token, hasPlaces ? place : 0)) | 0));
   return sum;
 }
 
 const portion = 50_000;
 
 /** By resource, portion by portion, on a connection of its own, which a long walk keeps busy. */
-export function* sumsOfWords(path: string): Generator<ReadonlyMap<number, number>> {
+export function* sumsOf(table: 'words' | 'parts', path: string): Generator<ReadonlyMap<number, number>> {
   const db = new Database(path, { readonly: true });
   try {
-    db.exec('CREATE VIRTUAL TABLE temp.said USING fts5vocab (main, words, instance)');
+    db.exec(`CREATE VIRTUAL TABLE temp.said USING fts5vocab (main, ${table}, instance)`);
     let sums = new Map<number, number>();
     let many = 0;
-    const all = db.prepare<[], [string, number, number]>('SELECT term, doc, "offset" FROM temp.said').raw();
+    const all = db
+      .prepare<[], [string, number, number]>('SELECT term, doc, coalesce("offset", 0) FROM temp.said')
+      .raw();
     for (const [token, rid, place] of all.iterate()) {
       sums.set(rid, ((sums.get(rid) ?? 0) + hash(token, place)) | 0);
       if (++many % portion === 0) {

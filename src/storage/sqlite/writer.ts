@@ -8,6 +8,7 @@ import { indexed, primaryDateAmong, type Indexed } from './postings.js';
 import { deletion, formOf, methods, refOf } from './record.js';
 import { findRefs } from './search.js';
 import { insert, moveReferences, remove } from './tables.js';
+import { asksParts, Texts } from './texts.js';
 import { asksWords, PendingWords } from './words.js';
 
 /** A commit as it crosses to the writer's thread. */
@@ -29,11 +30,13 @@ export class Writer {
   private nextSeq = 0;
   private greatestLu = 0;
   private readonly words: PendingWords;
+  readonly texts: Texts;
   /** Rows made with search parameters of a lower generation are refused. */
   private fence = 0;
 
   constructor(private readonly connection: Connection) {
     this.words = new PendingWords(connection);
+    this.texts = new Texts(connection);
     this.recall();
   }
 
@@ -42,6 +45,7 @@ export class Writer {
     const { connection } = this;
     connection.dictionary.forget();
     this.words.backTo(0);
+    this.texts.forget();
     this.nextRid = (connection.one<number | null>('SELECT max(rid) FROM res') ?? 0) + 1;
     const last = connection.get<{ seq: number; greatest: number }>(
       'SELECT seq, lu + late AS greatest FROM log ORDER BY seq DESC LIMIT 1',
@@ -62,7 +66,10 @@ export class Writer {
     const before = [this.nextRid, this.nextSeq, this.greatestLu] as const;
     if (commit.writes.some(({ condition }) => condition !== undefined && asksWords(condition.plan.where)))
       this.words.write();
+    if (commit.writes.some(({ condition }) => condition !== undefined && asksParts(condition.plan.where)))
+      this.texts.write();
     const mark = this.words.mark();
+    const textsMark = this.texts.mark();
     connection.run('SAVEPOINT one');
     try {
       this.write(commit);
@@ -76,6 +83,7 @@ export class Writer {
       }
       connection.dictionary.rollback();
       this.words.backTo(mark);
+      this.texts.backTo(textsMark);
       [this.nextRid, this.nextSeq, this.greatestLu] = before;
       throw error;
     }
@@ -84,6 +92,7 @@ export class Writer {
   /** What the commits of a transaction have left to its end. */
   finish(): void {
     this.words.write();
+    this.texts.write();
   }
 
   private write({ writes, receipt }: Commit): void {
@@ -216,9 +225,10 @@ export class Writer {
         : connection.one<number>('SELECT d FROM cur WHERE type = ? AND r = ?', kind.id, rid);
     const before = d === undefined ? emptyRows : indexed(type, rid, write.replaces, dictionary, { d });
     const after = write.body === undefined ? emptyRows : indexed(type, rid, write.rows, dictionary);
-    for (const [name, posting] of before.postings) if (!after.postings.has(name)) remove(connection, posting);
+    for (const [name, posting] of before.postings)
+      if (!after.postings.has(name)) remove(connection, posting, this.texts);
     for (const [name, posting] of after.postings)
-      if (before.postings.get(name)?.end !== posting.end) insert(connection, posting);
+      if (before.postings.get(name)?.end !== posting.end) insert(connection, posting, this.texts);
     this.words.change(rid, before.tokens, after.tokens);
     if (write.body === undefined) {
       if (d !== undefined) connection.run('DELETE FROM cur WHERE type = ? AND r = ?', kind.id, rid);

@@ -126,6 +126,17 @@ describe('check', () => {
     ],
     ['a posting with the wrong end', 'UPDATE str SET e = 1', /other ends/],
     ['a missing string', 'DELETE FROM str', /lacks an index row of s \(str\)/],
+    [
+      'a text without its parts',
+      "INSERT INTO parts (rowid, tokens) VALUES (1, 'more')",
+      /Text number 1 of s is found by other parts/,
+    ],
+    ['a text that is not kept', 'DELETE FROM txt', /A text is not found by its parts: one of s/],
+    [
+      'a text that nobody has',
+      "INSERT INTO txt (p, v) SELECT p, 'nobody' FROM str",
+      /A text is kept that no resource has/,
+    ],
     ['a missing date', 'DELETE FROM dat', /lacks an index row of d \(dat\)/],
     ['a missing number', 'DELETE FROM num', /lacks an index row of n \(num\)/],
     ['a missing composite', 'DELETE FROM cmp', /lacks an index row of c \(cmp\)/],
@@ -166,7 +177,7 @@ describe('check', () => {
     const world = new World(store);
     const rows = [
       token('t', 'gone'),
-      string('s', 'S'),
+      string('s', 'Some text'),
       text('_content', 'some words'),
       date('date', 5),
       date('d', 5),
