@@ -54,22 +54,28 @@ export function answer({ request, grant }: Context, result: Result): FhirRespons
   const { version, status } = result;
   const headers: Record<string, string> = version === undefined ? {} : versionHeaders(version);
   const made = version === undefined ? undefined : { lastUpdated: version.lastUpdated };
-  if (version?.body !== undefined) {
+  if (isThere(version)) {
     const location = locationOf(request.base, version);
     // A conditional create answers 200 with what it found: its client asks for the place too.
     if (status === 201 || request.method === 'POST') headers['location'] = location;
     else headers['content-location'] = location;
   }
   const preferred = preferredReturn(request);
-  if (preferred === 'OperationOutcome' || (version?.body === undefined && result.issues !== undefined)) {
+  if (preferred === 'OperationOutcome' || (!isThere(version) && result.issues !== undefined)) {
     const outcome = operationOutcome(issuesOf(result));
     return { ...sendResource({ status: status === 204 ? 200 : status, headers }, outcome, request), ...made };
   }
-  if (version?.body === undefined) return { status: 204, headers, ...made };
-  if (preferred === 'minimal' || !grant.permits('read', version.ref.type))
+  if (!isThere(version)) return { status: 204, headers, ...made };
+  // Answered again (receipt.ts), what was written may be hidden by now, or removed for good.
+  const { body } = version;
+  if (preferred === 'minimal' || body === undefined || !grant.permits('read', version.ref.type))
     return { status, headers, ...made };
-  return { ...sendBytes({ status, headers }, version.body, request), ...made };
+  return { ...sendBytes({ status, headers }, body, request), ...made };
 }
+
+/** Whether a write left a resource, which a deletion does not. */
+export const isThere = (version: Version | undefined): version is Version =>
+  version !== undefined && version.method !== 'DELETE';
 
 /** What there is to say about a write: for Prefer: return=OperationOutcome. */
 export const issuesOf = (result: Result): readonly Issue[] =>
@@ -78,7 +84,7 @@ export const issuesOf = (result: Result): readonly Issue[] =>
 const described = ({ status, version }: Result): string =>
   version === undefined
     ? 'Nothing had to be done.'
-    : `${refKey(version.ref)} is ${status === 201 ? 'created as' : version.body === undefined ? 'deleted by' : 'at'} version ${version.version}, ${instant(version.lastUpdated)}.`;
+    : `${refKey(version.ref)} is ${status === 201 ? 'created as' : isThere(version) ? 'at' : 'deleted by'} version ${version.version}, ${instant(version.lastUpdated)}.`;
 
 export const isPretty = (request: Pick<FhirRequest, 'query'>): boolean =>
   request.query.some(([name, value]) => name === '_pretty' && value === 'true');

@@ -7,7 +7,7 @@ import { isObject, parseJson, writeJson, type Json, type JsonObject } from '../f
 import { operationOutcome } from '../fhir/outcome.js';
 import { decodePercent, queryOf } from '../fhir/query.js';
 import { refKey, type Resource } from '../fhir/resource.js';
-import { etag, issuesOf, locationOf, preferredReturn } from './answer.js';
+import { etag, isThere, issuesOf, locationOf, preferredReturn } from './answer.js';
 import type { Entry } from './bundle.js';
 import type { Context } from './context.js';
 import type { FhirRequest, FhirResponse } from './exchange.js';
@@ -165,13 +165,13 @@ const isOperationOutcome = (content: Uint8Array | string): boolean =>
 export function resultEntry({ request, grant }: Context, result: Result): Entry {
   const { status, version } = result;
   const preferred = preferredReturn(request);
-  const there = version?.body === undefined ? undefined : version;
+  const there = isThere(version) ? version : undefined;
   const shown =
-    there !== undefined && preferred === 'representation' && grant.permits('read', there.ref.type);
+    there?.body !== undefined && preferred === 'representation' && grant.permits('read', there.ref.type);
   const told = result.issues !== undefined || preferred === 'OperationOutcome';
   return {
     ...(there === undefined ? {} : { fullUrl: `${request.base}/${refKey(there.ref)}` }),
-    ...(shown ? { resource: Buffer.from(there.body!).toString() } : {}),
+    ...(shown ? { resource: Buffer.from(there.body).toString() } : {}),
     response: {
       status: statusText(status),
       ...(there === undefined ? {} : { location: locationOf(request.base, there) }),

@@ -11,24 +11,20 @@ import { once } from './receipt.js';
  * Commits what `prepare` judges; `keys` name the resource or the locks it is about, so that rivals take turns.
  * `respond` makes the response; without it, the written resource as Prefer wishes.
  */
-export const perform = (
+export async function perform(
   context: Context,
   keys: readonly string[],
   prepare: () => Promise<Prepared>,
   respond: (result: Result) => FhirResponse = result => answer(context, result),
-): Promise<FhirResponse> =>
-  once<FhirResponse>(context, async receipt => {
+): Promise<FhirResponse> {
+  const [result] = await once(context, true, async receipt => {
     const [prepared] = await commit(
       context,
       keys,
       async () => [await withProvenance(context, await prepare())] as const,
-      receipt && (([one]) => receipt(asText(respond(one.result)))),
+      receipt && (([one]) => receipt([one.result])),
     );
-    return respond(prepared.result);
+    return [prepared.result];
   });
-
-/** The response as JSON can keep it. */
-const asText = (response: FhirResponse): FhirResponse =>
-  response.body instanceof Uint8Array
-    ? { ...response, body: Buffer.from(response.body).toString() }
-    : response;
+  return respond(result!);
+}

@@ -5,7 +5,7 @@ import type { Pause } from '../fhir/in-turns.js';
 import type { JsonObject } from '../fhir/json.js';
 import { refKey, type Resource } from '../fhir/resource.js';
 import type { Version } from '../storage/store.js';
-import { sendBytes } from './answer.js';
+import { preferredReturn, sendBytes } from './answer.js';
 import { bundleBytes, type Entry } from './bundle.js';
 import {
   atEntry,
@@ -23,16 +23,13 @@ import { prepareConditionalDelete, prepareDelete } from './delete.js';
 import type { FhirResponse } from './exchange.js';
 import type { Judge } from './judge.js';
 import { prepareConditionalPatch, preparePatch } from './patch.js';
-import type { Prepared } from './prepare.js';
-import { once, type MakeReceipt } from './receipt.js';
+import type { Prepared, Result } from './prepare.js';
+import { once, type MakeReceipt, type Results } from './receipt.js';
 import { identify, type Identity } from './transaction-identity.js';
 import { ReadFailed, tryReads } from './transaction-reads.js';
 import { entryReferences, placesOf, type EntryReferences } from './transaction-references.js';
 import { inOrder, stepOf, type Step } from './transaction-step.js';
 import { checkSameId, prepareConditionalUpdate, prepareUpdate } from './update.js';
-
-/** A transaction's answer without its reads, by position: what an Idempotency-Key keeps. */
-type Written = readonly (Entry | null)[];
 
 /** `pause` is asked between entries: a Bundle of thousands must not keep other requests waiting. */
 export async function transaction(
@@ -41,18 +38,23 @@ export async function transaction(
   pause: Pause,
 ): Promise<FhirResponse> {
   const entries = bundle.map((entry, index) => entryRequest(entry, index, context.settings.bases));
-  let written: Written;
+  const shown = preferredReturn(context.request) === 'representation';
+  let written: Results;
   try {
-    written = await once<Written>(context, receipt => write(context, entries, pause, receipt));
+    written = await once(context, shown, receipt => write(context, entries, pause, receipt));
   } catch (error) {
     if (error instanceof ReadFailed) return error.response;
     throw error;
   }
   const answers: Entry[] = [];
-  for (const entry of entries)
+  for (const entry of entries) {
+    const result = written[entry.index];
     answers.push(
-      written[entry.index] ?? responseEntry(entry, await context.dispatch(standalone(context, entry))),
+      result
+        ? resultEntry(context, result)
+        : responseEntry(entry, await context.dispatch(standalone(context, entry))),
     );
+  }
   const bytes = bundleBytes({ type: 'transaction-response' }, answers);
   return sendBytes({ status: 200, headers: {} }, bytes, context.request);
 }
@@ -62,8 +64,8 @@ async function write(
   context: Context,
   entries: readonly EntryRequest[],
   pause: Pause,
-  receipt: MakeReceipt<Written>,
-): Promise<Written> {
+  receipt: MakeReceipt,
+): Promise<Results> {
   await tryReads(context, entries);
   const steps: Step[] = [];
   for (const entry of entries) {
@@ -71,18 +73,18 @@ async function write(
     await pause();
   }
   inOrder(steps);
-  const answers = (prepared: readonly Prepared[]): Written => {
-    const byPosition = new Array<Entry | null>(entries.length).fill(null);
-    steps.forEach((step, i) => (byPosition[step.entry.index] = resultEntry(context, prepared[i]!.result)));
+  const results = (prepared: readonly Prepared[]): Results => {
+    const byPosition = new Array<Result | null>(entries.length).fill(null);
+    steps.forEach((step, i) => (byPosition[step.entry.index] = prepared[i]!.result));
     return byPosition;
   };
   const prepared = await commit(
     context,
     steps.flatMap(step => step.keys),
     () => judgeAll(context, steps, pause),
-    receipt && (all => receipt(answers(all))),
+    receipt && (all => receipt(results(all))),
   );
-  return answers(prepared);
+  return results(prepared);
 }
 
 /** One attempt: settles identities, rewrites references, judges each step. The result is in the order of `steps`. */

@@ -84,7 +84,11 @@ function change(context: Context, apply: Change): Promise<FhirResponse> {
       const { write, version } = writeOf(settings, ref, current, 'PUT', changedTo);
       return { writes: [write], result: { status: 200, version } };
     },
-    ({ version }) => sendResource({ status: 200 }, returned(metaOf(resourceIn(version!))), request),
+    ({ version }) => {
+      // Asked again with the same Idempotency-Key after the version was hidden or removed for good.
+      if (version?.body === undefined) throw new FhirError('gone', `This version of ${refKey(ref)} is gone.`);
+      return sendResource({ status: 200 }, returned(metaOf(resourceIn(version))), request);
+    },
   );
 }
 
