@@ -225,6 +225,7 @@ export const isEveryone = (name: string): boolean => name === everyone || name.s
 export function withConsentLabels(resource: Resource, codes: readonly string[]): Resource {
   const meta = inside(resource['meta']);
   const all = Array.isArray(meta['security']) ? meta['security'] : [];
+  if (all.length === 0 && codes.length === 0) return resource;
   const isOurs = (label: Json): boolean => isObject(label) && label['system'] === consentSystem;
   const had = all.flatMap(label => (isOurs(label) ? [String((label as JsonObject)['code'])] : []));
   if (had.length === codes.length && [...had].sort().every((code, i) => code === codes[i])) return resource;

@@ -193,6 +193,11 @@ export function federated({ members, rowsOf, homeOf }: Federation): ServedStore 
       return [...byKey.values()];
     },
     search,
+    stateOf(type) {
+      const states = members.map(({ store }) => store.stateOf?.(type));
+      if (states.includes(undefined)) return undefined;
+      return states.every(state => state === '') ? '' : states.join();
+    },
     async count(plan) {
       return (await each(({ store }) => store.count(plan))).reduce((sum, { answer }) => sum + answer, 0);
     },

@@ -64,7 +64,7 @@ export interface Settings {
 
 export interface Consents {
   /** The resource as it is to be stored: with the labels that consents put on it, and no others of theirs. */
-  labelled(resource: Resource, id: string): Promise<Resource>;
+  labelled(resource: Resource, id: string): Resource | Promise<Resource>;
   /** What a change of consents changes in other resources, for the same commit. */
   effects(writes: readonly Write[]): Promise<readonly Write[]>;
   committed(writes: readonly Write[]): Promise<void>;

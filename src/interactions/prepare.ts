@@ -81,14 +81,19 @@ export const resourceIn = (version: Version): Resource => parseJson(version.body
 
 const indexed = new WeakMap<Resource, { bases: unknown; custom: unknown; rows: readonly Row[] }>();
 
-/** Index rows of a resource that is not changed any more: made once, though consents and the write both ask for them. */
+/** Index rows of a resource that is not changed any more; kept for the write, where consents ask for them before. */
 export function rowsOf(resource: Resource, settings: Settings): readonly Row[] {
   const { bases, custom } = settings;
-  const known = indexed.get(resource);
-  if (known !== undefined && known.bases === bases && known.custom === custom) return known.rows;
+  const known = keptRows(resource, settings);
+  if (known !== undefined) return known;
   const rows = indexRows(resource, settings);
   indexed.set(resource, { bases, custom, rows });
   return rows;
+}
+
+function keptRows(resource: Resource, { bases, custom }: Settings): readonly Row[] | undefined {
+  const known = indexed.get(resource);
+  return known?.bases === bases && known.custom === custom ? known.rows : undefined;
 }
 
 /** Index rows of a stored version; a tombstone has none. */
@@ -122,7 +127,7 @@ export function writeOf(
     method,
     lastUpdated,
     body,
-    rows: rowsOf(resource, settings),
+    rows: keptRows(resource, settings) ?? indexRows(resource, settings),
     replaces: rowsIn(before, settings),
     ...madeWith(settings),
     ...(condition === undefined ? {} : { condition }),
@@ -132,8 +137,8 @@ export function writeOf(
 }
 
 /** The resource with the labels that patients' consents put on it. */
-export const labelled = async (settings: Settings, resource: Resource, id: string): Promise<Resource> =>
-  settings.consents === undefined ? resource : settings.consents.labelled(resource, id);
+export const labelled = (settings: Settings, resource: Resource, id: string): Resource | Promise<Resource> =>
+  settings.consents?.labelled(resource, id) ?? resource;
 
 /** @throws FhirError `invalid-reference` for `Type?criteria`: only a transaction exchanges it, and it did before. */
 function refuseConditional(resource: Resource): void {

@@ -187,6 +187,12 @@ export interface Store {
    * search finds is the same as long as it is. Absent where the store cannot tell so cheaply.
    */
   generation?(): number;
+  /**
+   * What tells whether searches for resources of the type alone may find others than before: it changes with every
+   * commit that writes one, from before the commit resolves, and is '' while there is none. Read in microseconds; absent,
+   * or undefined, where the store cannot tell so cheaply.
+   */
+  stateOf?(type: string): string | undefined;
   /** How many satisfy the plan; its sort, count, after and total do not matter. */
   count(plan: SearchPlan): Promise<number>;
   /** Runs the search and tells how. */
@@ -261,6 +267,7 @@ export type ServedStore = Pick<
   | 'expunge'
 > & {
   readonly generation?: () => number;
+  readonly stateOf?: (type: string) => string | undefined;
   /** Sentences about what could not be asked while this request was served; a federation has them. */
   readonly absent?: () => readonly string[];
 };

@@ -28,6 +28,19 @@ const unlabelled = new Set(['AuditEvent']);
 const inRecord: ReadonlySet<string> = new Set(typesInCompartment('Patient'));
 const types = typesInCompartment('Patient').filter(type => !unlabelled.has(type));
 
+const none: readonly never[] = [];
+
+type Rules = readonly (readonly Rule[])[];
+
+/** The consents of a patient, while the store's are in this state and until then. */
+class Recent {
+  constructor(
+    readonly state: string | undefined,
+    public until: number,
+    readonly rules: Promise<Rules>,
+  ) {}
+}
+
 export interface ConsentOptions {
   /** Of the records; that of a district may lead to several. */
   readonly store: () => ServedStore;
@@ -52,7 +65,7 @@ export function openConsents(options: ConsentOptions): Consents {
   const consentsOf = async (
     patient: string,
     instead: ReadonlyMap<string, Resource | undefined> = new Map(),
-  ): Promise<readonly (readonly Rule[])[]> => {
+  ): Promise<Rules> => {
     const found = new Map<string, Resource | undefined>();
     const where = and(
       inCompartment('Patient', patient, ['Consent']),
@@ -68,18 +81,26 @@ export function openConsents(options: ConsentOptions): Consents {
         consent === undefined || !isAbout(consent, patient) ? [] : [rulesOf(consent, bases, at)],
       );
   };
-  /** What was found a moment ago, while nothing was committed: the entries of a Bundle are about one patient. */
-  const recent = new Map<string, { readonly generation: number | undefined; readonly until: number; readonly rules: ReturnType<typeof consentsOf> }>(); // prettier-ignore
-  const consentsNow = (patient: string): ReturnType<typeof consentsOf> => {
-    const generation = store().generation?.();
+  /** '' while there is no Consent at all, as in most stores; undefined where it cannot be told. */
+  const stateNow = (): string | undefined => store().stateOf?.('Consent');
+  /** What was found a moment ago, while no Consent was written: the entries of a Bundle are about one patient. */
+  const recent = new Map<string, Recent>();
+  const consentsNow = (patient: string): Promise<Rules> => {
+    const state = stateNow();
     const now = performance.now();
     const known = recent.get(patient);
-    if (known !== undefined && known.generation === generation && known.until > now) return known.rules;
+    if (known !== undefined && known.state === state && known.until > now) return known.rules;
     if (recent.size >= mostRecent) recent.clear();
-    const rules = consentsOf(patient);
-    recent.set(patient, { generation, until: now + recently, rules });
-    rules.catch(() => recent.delete(patient));
-    return rules;
+    const found = new Recent(state, now + recently, consentsOf(patient));
+    recent.set(patient, found);
+    found.rules.then(
+      consents => {
+        // Only what consents say depends on the time.
+        if (consents.length === 0 && state !== undefined) found.until = Infinity;
+      },
+      () => recent.delete(patient),
+    );
+    return found.rules;
   };
   const isAbout = (consent: Resource, patient: string): boolean =>
     ownersOf(consent, undefined).includes(patient);
@@ -89,7 +110,7 @@ export function openConsents(options: ConsentOptions): Consents {
   const labelsOf = async (
     resource: Resource,
     id: string | undefined,
-    rulesBy: (patient: string) => ReturnType<typeof consentsOf> = consentsNow,
+    rulesBy: (patient: string) => Promise<Rules> = consentsNow,
   ): Promise<Resource> => {
     if (!inRecord.has(resource.resourceType) || unlabelled.has(resource.resourceType))
       return withConsentLabels(resource, []);
@@ -109,8 +130,8 @@ export function openConsents(options: ConsentOptions): Consents {
     instead?: ReadonlyMap<string, Resource | undefined>,
   ): AsyncGenerator<Write> {
     const where = inCompartment('Patient', patient, types);
-    const known = new Map<string, ReturnType<typeof consentsOf>>();
-    const rulesBy = (owner: string): ReturnType<typeof consentsOf> => {
+    const known = new Map<string, Promise<Rules>>();
+    const rulesBy = (owner: string): Promise<Rules> => {
       const rules = known.get(owner) ?? consentsOf(owner, instead);
       known.set(owner, rules);
       return rules;
@@ -136,16 +157,15 @@ export function openConsents(options: ConsentOptions): Consents {
     });
   };
 
-  const patientsOf = (writes: readonly Write[]): readonly string[] => [
-    ...new Set(
-      writes
-        .filter(write => write.ref.type === 'Consent')
-        .flatMap(write => [
-          ...ownersIn('Patient', 'Consent', write.rows),
-          ...ownersIn('Patient', 'Consent', write.replaces),
-        ]),
-    ),
-  ];
+  const patientsOf = (writes: readonly Write[]): readonly string[] => {
+    const consents = writes.filter(write => write.ref.type === 'Consent');
+    if (consents.length === 0) return none;
+    const patients = consents.flatMap(({ rows, replaces }) => [
+      ...ownersIn('Patient', 'Consent', rows),
+      ...ownersIn('Patient', 'Consent', replaces),
+    ]);
+    return [...new Set(patients)];
+  };
 
   /** Labels everything of the patient that lacks them. Others may write meanwhile: what moved is looked at again. */
   const fill = async (patient: string): Promise<void> => {
@@ -178,7 +198,10 @@ export function openConsents(options: ConsentOptions): Consents {
   const closings = new WeakMap<readonly Write[], readonly string[]>();
 
   return {
-    labelled: (resource, id) => labelsOf(resource, id),
+    labelled: (resource, id) =>
+      resource.resourceType !== 'Consent' && stateNow() === ''
+        ? withConsentLabels(resource, none)
+        : labelsOf(resource, id),
     async effects(writes) {
       const patients = patientsOf(writes);
       if (patients.length === 0) return [];
@@ -203,10 +226,9 @@ export function openConsents(options: ConsentOptions): Consents {
       return [...added.values()];
     },
     async committed(writes) {
-      const isShared = store().generation === undefined;
-      if (isShared && writes.some(write => write.ref.type === 'Consent')) recent.clear();
       const patients = patientsOf(writes);
       if (patients.length === 0) return;
+      if (stateNow() === undefined) recent.clear();
       for (const closing of closings.get(writes) ?? []) await state.settle(closing);
       for (const patient of patients) {
         // What was judged before the Consent and stored after it has not seen it: looked at when no commit can be that old.

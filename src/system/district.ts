@@ -104,6 +104,7 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
 
   /** Made for each request: it tells of the facilities that did not answer this one. */
   const all = (): ServedStore => {
+    if (facilities.length === 0) return main.store;
     const members: Member[] = [
       ...facilities.map(({ id }) => ({ facility: id, store: systems.get(id)?.store ?? absent(id) })),
       { facility: own, store: main.store },

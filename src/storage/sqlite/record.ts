@@ -104,3 +104,13 @@ export function refOf(connection: Connection, rid: number): Ref {
   const row = connection.get<{ type: number; id: string }>('SELECT type, id FROM res WHERE rid = ?', rid)!;
   return { type: connection.dictionary.kindOf(row.type).name, id: row.id };
 }
+
+/** How many there are of a type, its last line in the log, and how often rows were changed without a line there. */
+export function stateOf(connection: Connection, type: string): string {
+  const row = connection.row<readonly [number, number | null, number | null]>(
+    `SELECT n, (SELECT seq FROM log WHERE type = id ORDER BY seq DESC LIMIT 1), (SELECT v FROM meta WHERE k = 'epoch')
+     FROM kind WHERE name = ? AND n > 0`,
+    type,
+  );
+  return row?.join(' ') ?? '';
+}

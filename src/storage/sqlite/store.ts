@@ -15,7 +15,7 @@ import { lock } from './lock.js';
 import { makePrivate } from './private-file.js';
 import type { Steps } from './query.js';
 import { answer, type Answered, type Question } from './reader.js';
-import { deletion, readVersion, refOf, toVersion, type Stored } from './record.js';
+import { deletion, readVersion, refOf, stateOf, toVersion, type Stored } from './record.js';
 import { Thread } from './thread.js';
 import { startWriter, type WriterClient } from './writer-client.js';
 
@@ -127,6 +127,8 @@ function store({
   unlock,
 }: Parts): Store {
   let closed: Promise<void> | undefined;
+  const generation = (): number => connection.one<number>('PRAGMA data_version')!;
+  const states = new Map<string, { readonly at: number; readonly state: string }>();
 
   const direct = async <T>(read: () => T): Promise<T> => {
     if (closed !== undefined) throw new FhirError('unavailable', 'The store is closed.');
@@ -223,7 +225,15 @@ function store({
     search: (plan: SearchPlan) => ask<Page>({ ask: 'search', plan }),
     count: (plan: SearchPlan) => ask<number>({ ask: 'count', plan }),
     // https://www.sqlite.org/pragma.html#pragma_data_version
-    generation: () => connection.one<number>('PRAGMA data_version')!,
+    generation,
+    stateOf: type => {
+      const now = generation();
+      const known = states.get(type);
+      if (known?.at === now) return known.state;
+      const state = stateOf(connection, type);
+      states.set(type, { at: now, state });
+      return state;
+    },
     explain: (plan: SearchPlan) => ask<Explanation>({ ask: 'explain', plan }),
     history: (scope: HistoryScope) => ask<Page>({ ask: 'history', scope }),
 

@@ -230,6 +230,38 @@ export function maintenancePromises(promise: Promises, prepare: () => Promise<St
     expect(await collect(store.check(rowsOf))).toEqual([]);
   });
 
+  alone('tells, where it can, whether searches for a type may find others', async (subject, opened) => {
+    const store = opened(await subject.open());
+    if (store.stateOf === undefined) return;
+    const world = new World(store);
+    const state = (): string | undefined => store.stateOf!('Observation');
+    const seen: (string | undefined)[] = [];
+    const expectAnother = (): void => {
+      expect(seen).not.toContain(state());
+      seen.push(state());
+    };
+    expect(state()).toBe('');
+    const [a, b] = [world.ref('Observation'), world.ref('Observation')];
+    await world.put(a, [token('code', 'x')]);
+    expectAnother();
+    await world.put(world.ref());
+    expect(state()).toBe(seen.at(-1));
+    await world.put(a, [token('code', 'y')]);
+    expectAnother();
+    await world.put(b);
+    expectAnother();
+    await store.clearIndex();
+    expectAnother();
+    await store.indexSome({ types: [], after: '', count: 100 }, rowsOf);
+    expectAnother();
+    await world.delete(a);
+    expectAnother();
+    await store.expunge(b, 'everything');
+    expect(state()).toBe('');
+    await world.put(a);
+    expectAnother();
+  });
+
   promise('expunges superseded versions only, or everything', async world => {
     const [a, b, referring] = [world.ref(), world.ref(), world.ref('Observation')];
     await world.put(a, [token('t', '1')], { claims: [world.claim('a')] });
