@@ -14,12 +14,15 @@ export type NativeInvariant = (
   rootResource: JsonObject,
 ) => boolean;
 
-const listOf = (value: Json | undefined): readonly Json[] => (Array.isArray(value) ? value : []);
+const none: readonly never[] = [];
+const listOf = (value: Json | undefined): readonly Json[] => (Array.isArray(value) ? value : none);
 const isEmpty = (value: Json | undefined): boolean =>
   value === undefined || value === null || (Array.isArray(value) && value.length === 0);
 
-const contained = (value: Json | undefined): readonly JsonObject[] =>
-  isObject(value) ? listOf(value['contained']).filter(isObject) : [];
+const contained = (value: Json | undefined): readonly JsonObject[] => {
+  const list = isObject(value) ? value['contained'] : undefined;
+  return list === undefined ? none : listOf(list).filter(isObject);
+};
 
 /** Every text of the resource that may refer: `#`, `#id`, and what a narrative links to. */
 function localTexts(value: Json, into: Set<string>): void {
@@ -116,3 +119,25 @@ export const nativeInvariant = ({ key, expression }: Constraint): NativeInvarian
     : expression === 'htmlChecks()'
       ? narrative(key)
       : byExpression.get(expression);
+
+/** From a day, or from an offset, to the end: what two times must have in common to be in the order of their texts. */
+const isInOrder = (start: string, end: string): boolean =>
+  start.length === end.length &&
+  start <= end &&
+  (start.length <= 10 || (start.endsWith('Z') ? end.endsWith('Z') : start.slice(-6) === end.slice(-6)));
+
+/** Whether a start is before its end, where their texts tell. Leap seconds do too: the later text is never the earlier time. */
+const isPeriodInOrder: NativeInvariant = value => {
+  if (!isObject(value)) return false;
+  const { start, end } = value;
+  if (start === undefined || end === undefined) return true;
+  return typeof start === 'string' && typeof end === 'string' && isInOrder(start, end);
+};
+
+const periodInOrder = structureDefinition('Period')?.snapshot.element[0]?.constraint?.find(
+  ({ key }) => key === 'per-1',
+)?.expression;
+
+/** Code that says of most elements at once that the constraint holds; false says nothing. */
+export const quickInvariant = ({ expression }: Constraint): NativeInvariant | undefined =>
+  expression !== undefined && expression === periodInOrder ? isPeriodInOrder : undefined;

@@ -11,19 +11,38 @@ import type { Resource } from '../fhir/resource.js';
 import { shapeOf, type Property, type Shape } from '../fhir/shape.js';
 import { corrected } from './errata.js';
 import { brokenText } from './invariants.js';
-import { nativeInvariant, type NativeInvariant } from './native-invariants.js';
+import { nativeInvariant, quickInvariant, type NativeInvariant } from './native-invariants.js';
 
 interface Check {
   readonly constraint: Constraint;
+  /** Where it answers true, that is all there is to know. */
   readonly native: NativeInvariant | undefined;
+  /** Where there is none, `native` decides. */
   readonly condition: Condition | undefined;
 }
 
-interface PropertyPlan {
-  readonly property: Property;
-  readonly checks: readonly Check[];
+class PropertyPlan {
+  readonly isResource: boolean;
+  readonly isContained: boolean;
+  /** Where a primitive has its id and extensions; only what is judged needs them. */
+  readonly extra: string | undefined;
+  #within: Plan | undefined;
+
+  constructor(
+    readonly property: Property,
+    readonly checks: readonly Check[],
+  ) {
+    const { name, type, primitive } = property;
+    this.isResource = type === 'Resource';
+    this.isContained = name === 'contained';
+    this.extra = primitive && checks.length > 0 ? `_${name}` : undefined;
+  }
+
   /** Of what is within; undefined for primitives. */
-  readonly within: (() => Plan) | undefined;
+  get within(): Plan | undefined {
+    if (this.property.primitive) return undefined;
+    return (this.#within ??= planOf(this.property.shape()));
+  }
 }
 type Plan = ReadonlyMap<string, PropertyPlan>;
 
@@ -47,11 +66,9 @@ const checksOf = (constraints: readonly Constraint[], type: string): readonly Ch
     .map(corrected)
     .map(constraint => {
       const native = nativeInvariant(constraint);
-      return {
-        constraint,
-        native,
-        condition: native === undefined ? compileCondition(constraint.expression!, type) : undefined,
-      };
+      if (native !== undefined) return { constraint, native, condition: undefined };
+      const condition = compileCondition(constraint.expression!, type);
+      return { constraint, native: quickInvariant(constraint), condition };
     });
 
 const plans = new WeakMap<Shape, Plan>();
@@ -94,7 +111,7 @@ function planOf(shape: Shape): Plan {
       }
       const checks = checksOf([...own.values()], place);
       if (primitive && checks.length === 0) continue;
-      made.set(name, { property, checks, within: primitive ? undefined : () => planOf(property.shape()) });
+      made.set(name, new PropertyPlan(property, checks));
     }
     made.delete('resourceType');
   }
@@ -135,11 +152,10 @@ function judge(
 ): boolean {
   let holds = true;
   for (const { constraint, native, condition } of checks) {
-    const passes =
-      native === undefined
-        ? condition!(value, isObject(extra) ? extra : undefined, walk.resource, walk.rootResource) !== false
-        : native(value, walk.resource, walk.rootResource);
-    if (passes) continue;
+    if (native?.(value, walk.resource, walk.rootResource) === true) continue;
+    const within = isObject(extra) ? extra : undefined;
+    if (condition !== undefined && condition(value, within, walk.resource, walk.rootResource) !== false)
+      continue;
     if (walk.found === undefined) return false;
     holds = false;
     add(walk, { severity: 'error', code: 'invariant', text: brokenText(constraint), expression: path });
@@ -161,7 +177,8 @@ function judgeWithin(object: JsonObject, plan: Plan, walk: Walk, path: string): 
     const value = object[name]!;
     if (!Array.isArray(value)) {
       const place = walk.found === undefined ? '' : `${path}.${name}`;
-      if (!judgeItem(value, object[`_${name}`], planned, walk, place)) holds = false;
+      const extra = planned.extra === undefined ? undefined : object[planned.extra];
+      if (!judgeItem(value, extra, planned, walk, place)) holds = false;
     } else {
       for (let i = 0; i < value.length; i++) {
         const place = walk.found === undefined ? '' : `${path}.${name}[${i}]`;
@@ -186,19 +203,20 @@ function judgeWithin(object: JsonObject, plan: Plan, walk: Walk, path: string): 
 function judgeItem(
   value: Json,
   extra: Json | undefined,
-  { property, checks, within }: PropertyPlan,
+  planned: PropertyPlan,
   walk: Walk,
   path: string,
 ): boolean {
-  if (property.type === 'Resource') {
+  const { checks } = planned;
+  if (planned.isResource) {
     if (!isObject(value)) return true;
-    const root = property.name === 'contained' ? walk.rootResource : value;
-    return judgeResource(value, root, walk.found, path);
+    return judgeResource(value, planned.isContained ? walk.rootResource : value, walk.found, path);
   }
   if (value === null) return true;
   const here = checks.length === 0 || judge(value, extra, checks, walk, path);
-  if (within === undefined || !isObject(value) || (!here && walk.found === undefined)) return here;
-  return judgeWithin(value, within(), walk, path) && here;
+  if (!isObject(value) || (!here && walk.found === undefined)) return here;
+  const { within } = planned;
+  return within === undefined ? here : judgeWithin(value, within, walk, path) && here;
 }
 
 /** Which of R4's constraints the resource, or a resource within it, breaks; at most 100 issues, [] if none. */

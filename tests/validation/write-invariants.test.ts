@@ -30,6 +30,20 @@ describe('write invariants', () => {
       { resourceType: 'Patient', name: [{ period: { start: '2020-01-03', end: '2020-01' } }] },
       [],
     ],
+    ...(
+      [
+        ['the same offset', '2020-01-01T10:00:00+02:00', '2020-01-01T09:00:00+02:00', true],
+        ['a later text of an earlier time', '2020-01-01T10:00:00+00:00', '2020-01-01T11:00:00+05:00', true],
+        ['an earlier text of a later time', '2020-01-01T11:00:00+05:00', '2020-01-01T10:00:00+00:00', false],
+        ['fractions of other lengths', '2020-01-01T10:00:00.5Z', '2020-01-01T10:00:00Z', true],
+        ['years', '2020', '2019', true],
+        ['nothing but days', '2020-01-01', '2020-01-01', false],
+      ] as const
+    ).map(([what, start, end, isBroken]): [string, object, string[]] => [
+      `a period in ${what}`,
+      { resourceType: 'Patient', name: [{ period: { start, end } }] },
+      isBroken ? ['per-1 at Patient.name[0].period'] : [],
+    ]),
     [
       'a contact without anything',
       { resourceType: 'Patient', contact: [{ gender: 'male' }] },
