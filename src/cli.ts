@@ -280,6 +280,7 @@ dataOptions(
   .option('--jwks-uri <url>', 'it proves itself by assertions signed with keys it publishes here')
   .option('--launch-uri <url>', 'where an EHR opens it')
   .option('--introspect', 'it may ask about tokens of others')
+  .option('--state <code>', 'system|code it may keep state under, or system|; may be repeated', collect)
   .option('--ehr', 'it may launch other apps for its user')
   .option('--trusted', 'people are not asked for consent')
   .action(async (name: string, options: ClientAddOptions) => {

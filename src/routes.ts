@@ -11,6 +11,7 @@ import { readOperationDefinition } from './interactions/query-definition.js';
 import { read, vread } from './interactions/read.js';
 import { searchType } from './interactions/search-type.js';
 import { conditionalUpdate, update } from './interactions/update.js';
+import { createState, deleteState, searchState, updateState } from './operations/app-state.js';
 import { breakGlass } from './operations/break-glass.js';
 import { disclosures } from './operations/disclosures.js';
 import { cancelJob, jobStatus } from './operations/job.js';
@@ -230,6 +231,10 @@ export const routes: readonly Route[] = [
     handler: reindex,
   },
   { method: 'POST', path: '$reindex', interaction: 'operation', handler: reindex },
+  { method: 'POST', path: 'app-state/Basic', interaction: 'operation', handler: createState },
+  { method: 'GET', path: 'app-state/Basic', interaction: 'operation', handler: searchState },
+  { method: 'PUT', path: 'app-state/Basic/[id]', interaction: 'operation', handler: updateState },
+  { method: 'DELETE', path: 'app-state/Basic/[id]', interaction: 'operation', handler: deleteState },
   { method: 'GET', path: '$job/[id]', interaction: 'operation', handler: jobStatus },
   { method: 'DELETE', path: '$job/[id]', interaction: 'operation', handler: cancelJob },
 ];

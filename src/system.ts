@@ -166,6 +166,7 @@ export async function createSystem(
       queries,
       validation,
       installPackage: packages.install,
+      appState: documents,
     };
     const access = openAccessState(
       documents,

@@ -208,7 +208,7 @@ function report(results) {
     '# SMART App Launch 2.2 and (g)(10): result',
     '',
     `Run on ${new Date().toISOString().slice(0, 10)} by \`npm run conformance -- smart\`: ${results.length - failed} passed, ${failed} failed.`,
-    'Not here: TLS versions (the deployment’s) and app state (not built yet).',
+    'Not here: TLS versions (the deployment’s).',
     '',
     '| Group | Test | Result |',
     '|---|---|---|',

@@ -143,17 +143,18 @@ async function find(options: AuthenticateOptions, key: string): Promise<Found | 
   if (client === undefined || client.created > ((token.iat ?? 0) + 1) * 1000) return undefined;
   const made =
     ofUser === undefined
-      ? { identity: serviceIdentity(token.clientId, token), session: undefined }
+      ? { identity: serviceIdentity(client, token), session: undefined }
       : await userIdentity(options, client, token);
   if (made === undefined) return undefined;
   return { ...made, grant: await compile(made.identity), aud: token.aud, expires: token.exp * 1000 };
 }
 
-const serviceIdentity = (clientId: string, { scope }: StoredToken): Identity => ({
-  sub: clientId,
-  clientId,
+const serviceIdentity = ({ id, state }: ClientRecord, { scope }: StoredToken): Identity => ({
+  sub: id,
+  clientId: id,
   scopes: scopesIn(scope),
-  grantId: `client:${clientId}`,
+  grantId: `client:${id}`,
+  ...(state === undefined ? {} : { stateCodes: state }),
 });
 
 async function userIdentity(
@@ -180,6 +181,7 @@ async function userIdentity(
       ...(context.patient === undefined ? {} : { patient: context.patient }),
       ...(context.encounter === undefined ? {} : { encounter: context.encounter }),
       grantId,
+      ...(client.state === undefined ? {} : { stateCodes: client.state }),
     },
   };
 }

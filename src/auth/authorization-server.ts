@@ -137,7 +137,15 @@ export async function createAuthorizationServer(
     clients,
     async configuration(base) {
       const bundle = await brands.bundle();
-      return smartConfiguration(current.metadata, bundle === undefined ? {} : { user_access_brand_bundle: `${bases[0]!}/${brandsPath}`, user_access_brand_identifier: bundle.identifierOf(base) }); // prettier-ignore
+      return smartConfiguration(current.metadata, {
+        associated_endpoints: [{ url: `${base}/app-state`, capabilities: ['smart-app-state'] }],
+        ...(bundle === undefined
+          ? {}
+          : {
+              user_access_brand_bundle: `${bases[0]!}/${brandsPath}`,
+              user_access_brand_identifier: bundle.identifierOf(base),
+            }),
+      });
     },
     brands: () => brands.bundle(),
     security: () => securityOf(current.metadata),

@@ -28,6 +28,8 @@ export interface ClientRecord {
   readonly launches?: boolean;
   /** Its users are not asked for consent: software of the house. */
   readonly trusted?: boolean;
+  /** Codes under which it may keep state: `system|code`, or `system|` for all of a system. */
+  readonly state?: readonly string[];
   readonly created: number;
 }
 
@@ -109,7 +111,7 @@ const originOfUri = (uri: string): string[] =>
   /^https?:/i.test(uri) && URL.canParse(uri) ? [new URL(uri).origin] : [];
 
 /** @throws FhirError `value` naming what is wrong */
-function check({ id, name, kind, redirectUris, scopes, jwks, jwksUri }: NewClient): void {
+function check({ id, name, kind, redirectUris, scopes, jwks, jwksUri, state = [] }: NewClient): void {
   const refuse = (message: string): never => {
     throw new FhirError('value', message);
   };
@@ -127,6 +129,10 @@ function check({ id, name, kind, redirectUris, scopes, jwks, jwksUri }: NewClien
   for (const scope of scopes) {
     if (!isStaticScope(scope) && !isLaunchScope(scope) && parseResourceScope(scope) === undefined)
       refuse(`"${scope}" is not a scope of this server.`);
+  }
+  for (const code of state) {
+    if (!/^[a-z][^|\s]*:[^|\s]+\|[^|\s]*$/i.test(code))
+      refuse(`"${code}" is no code for state: system|code is expected, or system| for all of a system.`);
   }
   if (kind === 'key' && (jwks === undefined) === (jwksUri === undefined))
     refuse('A client that signs assertions needs either its keys (jwks) or their address (jwks_uri).');

@@ -2,6 +2,7 @@
 // guarded store (guarded-store.ts) ANDs to everything. https://hl7.org/fhir/R4/security.html
 import { resourceTypes } from '../fhir/definitions.js';
 import { all, none, type Node } from '../search/plan.js';
+import type { StateAccess } from './app-state.js';
 import type { Masks } from './masks.js';
 import type { Ability } from './role.js';
 
@@ -26,6 +27,8 @@ export interface Grant {
   readonly masks?: Masks;
   /** What is no interaction on a type. Absent: who may do everything may this too. */
   may?(ability: Ability): boolean;
+  /** Who may keep and ask for the state of apps. Absent: not this caller. */
+  readonly state?: StateAccess;
 }
 
 export const mayDo = (grant: Grant, ability: Ability): boolean =>

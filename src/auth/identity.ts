@@ -14,6 +14,8 @@ export interface Identity {
   readonly encounter?: string;
   /** Names the approval the token was issued under; for backend services, the client. */
   readonly grantId: string;
+  /** `system|code`s and `system|`s under which the client may keep state. */
+  readonly stateCodes?: readonly string[];
 }
 
 export interface User {

@@ -6,6 +6,7 @@ import { inCompartment } from '../search/compartment.js';
 import { criterion } from '../search/criteria.js';
 import { and, all, none, or, type Node } from '../search/plan.js';
 import { equal, leaf, type ParseSettings } from '../search/types/search-type.js';
+import { stateAccess } from './app-state.js';
 import type { Grant, Permission } from './grant.js';
 import type { Identity } from './identity.js';
 import type { Masks } from './masks.js';
@@ -105,6 +106,7 @@ export function smartGrant(identity: Identity, settings: ParseSettings, policy: 
     },
     ...(identity.user?.facility === undefined ? {} : { facility: identity.user.facility }),
     visible,
+    state: stateAccess(identity),
     permits: (permission, type) => visible(type, permission).op !== 'none',
     masks,
     may: ability =>

@@ -16,6 +16,7 @@ export interface ClientAddOptions extends DataOptions {
   readonly introspect?: boolean;
   readonly ehr?: boolean;
   readonly trusted?: boolean;
+  readonly state?: readonly string[];
 }
 
 async function withClients<T>(
@@ -34,7 +35,7 @@ async function withClients<T>(
 const scopesOf = (text: string): readonly string[] => text.split(/\s+/).filter(scope => scope !== '');
 
 export async function addClient(name: string, options: ClientAddOptions): Promise<number> {
-  const { id, redirect = [], scope, jwks, jwksUri, launchUri, introspect, ehr, trusted } = options;
+  const { id, redirect = [], scope, jwks, jwksUri, launchUri, introspect, ehr, trusted, state } = options;
   if (options.secret === true && (jwks !== undefined || jwksUri !== undefined))
     throw new Problem(
       '--secret and --jwks or --jwks-uri exclude each other.',
@@ -55,6 +56,7 @@ export async function addClient(name: string, options: ClientAddOptions): Promis
       ...(introspect === true ? { introspect } : {}),
       ...(ehr === true ? { launches: true } : {}),
       ...(trusted === true ? { trusted } : {}),
+      ...(state === undefined ? {} : { state }),
     }),
   );
   process.stdout.write(

@@ -4,6 +4,7 @@ import type { GuardedStore } from '../auth/guarded-store.js';
 import type { CompartmentType } from '../fhir/compartments.js';
 import type { JsonObject } from '../fhir/json.js';
 import type { Resource } from '../fhir/resource.js';
+import type { Documents } from '../storage/documents.js';
 import type { Page, Write } from '../storage/store.js';
 import type { SearchPlan } from '../search/plan.js';
 import type { ActiveParameters } from '../jobs/active-parameters.js';
@@ -58,6 +59,8 @@ export interface Settings {
   readonly validation: Validation;
   /** Keeps a package and uses it from then on. */
   readonly installPackage: (kept: KeptPackage) => Promise<void>;
+  /** Where apps keep their state; absent where they may not. */
+  readonly appState?: Documents;
   /** What `_query` may name. */
   readonly queries: readonly NamedQuery[];
 }

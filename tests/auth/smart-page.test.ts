@@ -72,6 +72,7 @@ it('holds commands that work and programs that get what it says', async () => {
     .poll(async () => json(await fetch(`${server.url}/.well-known/user-access-brands`)), { timeout: 15_000 })
     .toMatchObject({ type: 'collection' });
 
+  const preferences = { id: 'preferences', kind: 'public' as const };
   const signInAt = async (request: URL): Promise<URL> => {
     const browser = new Browser();
     const at = await browser.follow(request.href);
@@ -85,6 +86,8 @@ it('holds commands that work and programs that get what it says', async () => {
   };
   const ehr = await server.app({ launches: true, trusted: true, scopes: ['user/*.rs'] });
   const { access_token: ehrToken } = await signedIn(server, ehr, { scope: 'user/*.rs' });
+  const at = await server.authorization.accounts.add({ name: 'mpho-2', password: 'a long enough password', fhirUser: 'Practitioner/mpho', roles: ['doctor'] }); // prettier-ignore
+  const { access_token: preferencesToken } = await signedIn(server, preferences, { as: at.name, scope: 'user/Basic.cuds', params: { redirect_uri: 'https://app.example.org/after' } }); // prettier-ignore
   const given = {
     base: server.url,
     randomBytes,
@@ -93,6 +96,7 @@ it('holds commands that work and programs that get what it says', async () => {
     sign,
     signInAt,
     ehrToken,
+    preferencesToken,
     privateKey,
   };
   const program = blocks
@@ -102,12 +106,13 @@ it('holds commands that work and programs that get what it says', async () => {
   // eslint-disable-next-line @typescript-eslint/no-implied-eval -- the page's own programs
   const run = new Function(
     ...Object.keys(given),
-    `return (async () => {\n${program}\nreturn { token, patient, next, launch, service };\n})()`,
+    `return (async () => {\n${program}\nreturn { token, patient, next, launch, service, states };\n})()`,
   ) as (...values: unknown[]) => Promise<Record<string, Record<string, unknown>>>;
   const result = await run(...Object.values(given));
   expect(result['token']).toMatchObject({ patient: 'pule', expires_in: 3600, token_type: 'Bearer' });
   expect(result['patient']).toMatchObject({ resourceType: 'Patient', id: 'pule' });
   expect(result['next']).toMatchObject({ patient: 'pule', scope: result['token']!['scope'] });
   expect(result['launch']!['launch_uri']).toMatch(/^http:\/\/127\.0\.0\.1:8090\/launch\?iss=.*&launch=/);
+  expect(result['states']).toMatchObject({ total: 1 });
   expect(result['service']).toMatchObject({ scope: 'system/Patient.rs', expires_in: 300 });
 });
