@@ -13,6 +13,7 @@ import { openRoles } from './auth/roles.js';
 import { queries } from './clinic/queries.js';
 import type { Config } from './config.js';
 import { createDispatch, type Dispatch } from './dispatch.js';
+import { facilitiesIn } from './facilities/facility.js';
 import type { JsonObject } from './fhir/json.js';
 import type { Consents, Jobs, Settings } from './interactions/context.js';
 import { instant } from './fhir/ids.js';
@@ -229,6 +230,8 @@ export async function createSystem(
       proxyUntil: config.proxyUntil,
       discreetFrom: config.discreetFrom,
       settings: () => ({ bases: settings.bases, zone: settings.zone, now: Date.now() }),
+      organizationsOf: async facility =>
+        (await facilitiesIn(documents)).find(({ id }) => id === facility)?.organizations ?? [],
     });
     unwatch = watch(terminology, documents, error => notices.failure(error, 'terminology'));
     return {

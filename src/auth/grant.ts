@@ -15,6 +15,8 @@ export interface Grant {
   readonly principal: string;
   /** The client, and the person as `Practitioner/1`; why, where it was declared (a code of v3-ActReason). */
   readonly agent?: { readonly client?: string; readonly user?: string; readonly purpose?: string };
+  /** Whom it is for, as consents call them: the person and what they belong to. */
+  readonly names?: readonly string[];
   /** The only facility whose records these are; absent: any. */
   readonly facility?: string;
   /**

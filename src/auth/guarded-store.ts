@@ -12,6 +12,7 @@ import { WriteConflict, type HistoryScope, type Page, type RowsOf, type ServedSt
 import { binarySight, concernsBinary } from './binary-sight.js';
 import { isRestricted, mayDo, type Grant, type Permission } from './grant.js';
 import { checkMasks, maskedBody, noMasks } from './masks.js';
+import { checkJoining } from './memberships.js';
 import { consentSystem } from './patient-consent.js';
 import { isByServer } from './server-writes.js';
 
@@ -169,6 +170,7 @@ export function guarded(
         if (isByServer(write)) continue;
         await checkWrite(write, writes);
         await checkLabels(write);
+        await checkJoining(write, grant, () => store.read(write.ref, write.expected));
       }
       await checkRequired(writes);
       const isJudged = concernsBinary(writes) && belongs('Binary');

@@ -41,13 +41,25 @@ const text = (value: Json | undefined): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined;
 const inside = (value: Json | undefined): JsonObject => (isObject(value) ? value : {});
 
-/** Milliseconds in which the consent's own period begins and ends. */
-export function spanOf(consent: JsonObject): { readonly from: number; readonly to: number } {
-  const { start, end } = inside(inside(consent['provision'])['period']);
+/** Milliseconds in which a provision is in force. */
+function spanOf(provision: JsonObject): { readonly from: number; readonly to: number } {
+  const { start, end } = inside(provision['period']);
   return { from: instantOf(start, 'start') ?? -Infinity, to: instantOf(end, 'end') ?? Infinity };
 }
 
-function instantOf(value: Json | undefined, which: 'start' | 'end'): number | undefined {
+/** When the consent comes to say something else, ms: where a provision begins, or has ended. */
+export function edgesOf(consent: JsonObject): readonly number[] {
+  const edges: number[] = [];
+  const walk = (provision: JsonObject): void => {
+    const { from, to } = spanOf(provision);
+    edges.push(...[from, to + 1].filter(Number.isFinite));
+    for (const nested of objects(provision['provision'])) walk(nested);
+  };
+  walk(inside(consent['provision']));
+  return edges;
+}
+
+export function instantOf(value: Json | undefined, which: 'start' | 'end'): number | undefined {
   const given = text(value);
   if (given === undefined) return undefined;
   const at = Date.parse(given);
@@ -62,9 +74,7 @@ function instantOf(value: Json | undefined, which: 'start' | 'end'): number | un
 
 /** The rules of a consent, a later one winning over an earlier; none where it is not in force at the time. */
 export function rulesOf(consent: JsonObject, bases: readonly string[], now: number): readonly Rule[] {
-  if (consent['status'] !== 'active') return [];
-  const { from, to } = spanOf(consent);
-  if (now < from || now > to) return [];
+  if (consent['status'] !== 'active' || isOfTreatment(consent['scope'])) return [];
   const root = inside(consent['provision']);
   const type = typeIn(root['type']) ?? basicPolicy(consent['policyRule']);
   const rules: Rule[] = [];
@@ -74,6 +84,8 @@ export function rulesOf(consent: JsonObject, bases: readonly string[], now: numb
     names: readonly string[] | undefined,
     own: Rule['type'] | undefined,
   ): void => {
+    const { from, to } = spanOf(provision);
+    if (now < from || now > to) return;
     const kind = own ?? 'deny';
     const tests = [...within, ...testsOf(provision, kind, bases)];
     const named = namesIn(provision, kind, bases) ?? names;
@@ -87,6 +99,12 @@ export function rulesOf(consent: JsonObject, bases: readonly string[], now: numb
   };
   walk(root, [], undefined, type);
   return rules;
+}
+
+/** To be treated, or not to be: no word about who may know. https://hl7.org/fhir/R4/valueset-consent-scope.html */
+function isOfTreatment(scope: Json | undefined): boolean {
+  const codes = objects(inside(scope)['coding']).map(coding => coding['code']);
+  return codes.length > 0 && codes.every(code => code === 'treatment' || code === 'adr');
 }
 
 const typeIn = (value: Json | undefined): Rule['type'] | undefined =>
@@ -108,25 +126,34 @@ function namesIn(
   const actors = objects(provision['actor']);
   const purposes = objects(provision['purpose']).flatMap(coding => text(coding['code']) ?? []);
   if (actors.length === 0 && purposes.length === 0) return undefined;
-  const names = actors.length === 0 ? [everyone] : actors.flatMap(actor => actorName(inside(actor['reference']), bases) ?? (kind === 'deny' ? everyone : [])); // prettier-ignore
+  const names = actors.length === 0 ? [everyone] : actors.flatMap(actor => actorNames(inside(actor['reference']), kind, bases)); // prettier-ignore
   if (purposes.length === 0) return names;
   // Who does not say why is denied what is denied for any purpose.
   const told = [...purposes, ...(kind === 'deny' ? [undefined] : [])];
   return names.flatMap(name => told.map(purpose => forPurpose(name, purpose)));
 }
 
-const actorTypes = new Set(['Practitioner', 'PractitionerRole', 'RelatedPerson', 'Organization', 'Patient']);
+/** Kinds that somebody may belong to many of. */
+const ofMany = new Set(['PractitionerRole', 'Organization', 'CareTeam', 'Group']);
+const actorTypes = new Set(['Practitioner', 'RelatedPerson', 'Patient', ...ofMany]);
+/** Calls by name who belongs to more of a kind than could be looked at. */
+export const everyOf = (type: string): string => `${type}/*`;
 
 /** `Practitioner/7`, or by identifier `role:nurse` and `client:app`. */
-function actorName(reference: JsonObject, bases: readonly string[]): string | undefined {
+function actorNames(reference: JsonObject, kind: Rule['type'], bases: readonly string[]): readonly string[] {
+  const unknown = kind === 'deny' ? [everyone] : [];
   const local = localOf(reference['reference'], bases);
-  if (local !== undefined) return actorTypes.has(local.split('/')[0]!) ? local : undefined;
+  if (local !== undefined) {
+    const type = local.split('/')[0]!;
+    if (!actorTypes.has(type)) return unknown;
+    return kind === 'deny' && ofMany.has(type) ? [local, everyOf(type)] : [local];
+  }
   const { system, value } = inside(reference['identifier']);
-  const kind = { 'urn:tsela:role': 'role', 'urn:tsela:client': 'client' }[String(system)];
-  return kind === undefined || text(value) === undefined ? undefined : `${kind}:${String(value)}`;
+  const named = { 'urn:tsela:role': 'role', 'urn:tsela:client': 'client' }[String(system)];
+  return named === undefined || text(value) === undefined ? unknown : [`${named}:${String(value)}`];
 }
 
-function localOf(value: Json | undefined, bases: readonly string[]): string | undefined {
+export function localOf(value: Json | undefined, bases: readonly string[]): string | undefined {
   const reference = text(value);
   if (reference === undefined) return undefined;
   const base = bases.find(one => reference.startsWith(`${one}/`));
@@ -153,6 +180,13 @@ function testsOf(provision: JsonObject, kind: Rule['type'], bases: readonly stri
   const labels = objects(provision['securityLabel']);
   if (labels.length > 0)
     tests.push(({ resource }) => objects(inside(resource['meta'])['security']).some(has => labels.some(one => isSame(has, one)))); // prettier-ignore
+  // https://hl7.org/fhir/R4/valueset-consent-action.html: what is permitted may be less than to see.
+  const actions = objects(provision['action']).flatMap(concept => objects(concept['coding']));
+  if (
+    objects(provision['action']).length > 0 &&
+    !actions.some(({ code }) => code === 'access' || code === 'use')
+  )
+    tests.push(() => unknown);
   const { start, end } = inside(provision['dataPeriod']);
   if (start !== undefined || end !== undefined) {
     const from = instantOf(start, 'start') ?? -Infinity;

@@ -23,6 +23,8 @@ export interface Policy {
   readonly consent: (type: string, permission: Permission) => Node;
   /** Another number whenever `consent` has come to answer something else. */
   readonly generation: () => number;
+  /** What consents may call the identity: `Practitioner/7`, `CareTeam/2`. */
+  readonly names?: readonly string[];
   /** Names everything else that `consent` depends on. */
   readonly name: string;
 }
@@ -105,6 +107,7 @@ export function smartGrant(identity: Identity, settings: ParseSettings, policy: 
       ...(purpose === undefined ? {} : { purpose }),
     },
     ...(identity.user?.facility === undefined ? {} : { facility: identity.user.facility }),
+    ...(policy.names === undefined ? {} : { names: policy.names }),
     visible,
     state: stateAccess(identity),
     permits: (permission, type) => visible(type, permission).op !== 'none',

@@ -1,7 +1,7 @@
 // Patients' consents on a store: the labels they put on what is written, and on what is there when a Consent changes, in
 // its own commit. Where that is more than one commit holds, the patient's record is closed first and the rest filled in.
 // docs/consent.md
-import { labelCodes, rulesOf, spanOf, withConsentLabels, type Rule } from '../auth/patient-consent.js';
+import { edgesOf, labelCodes, rulesOf, withConsentLabels, type Rule } from '../auth/patient-consent.js';
 import { byServer } from '../auth/server-writes.js';
 import { now as instantNow } from '../fhir/ids.js';
 import type { Consents, Settings } from '../interactions/context.js';
@@ -77,9 +77,15 @@ export function openConsents(options: ConsentOptions): Consents {
     const at = Date.now();
     return [...found.entries()]
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .flatMap(([, consent]) =>
-        consent === undefined || !isAbout(consent, patient) ? [] : [rulesOf(consent, bases, at)],
+      .flatMap(([key, consent]) =>
+        consent === undefined || !isAbout(consent, patient) ? [] : [from(key, rulesOf(consent, bases, at))],
       );
+  };
+  /** Which consent the rules are of. */
+  const sources = new WeakMap<readonly Rule[], string>();
+  const from = (key: string, rules: readonly Rule[]): readonly Rule[] => {
+    sources.set(rules, key);
+    return rules;
   };
   /** '' while there is no Consent at all, as in most stores; undefined where it cannot be told. */
   const stateNow = (): string | undefined => store().stateOf?.('Consent');
@@ -115,10 +121,12 @@ export function openConsents(options: ConsentOptions): Consents {
     if (!inRecord.has(resource.resourceType) || unlabelled.has(resource.resourceType))
       return withConsentLabels(resource, []);
     const owners = ownersOf(resource, id);
-    const consents = (await Promise.all(owners.map(rulesBy))).flat();
+    const key = `${resource.resourceType}/${id ?? ''}`;
+    const found = (await Promise.all(owners.map(rulesBy))).flat();
+    // What it said before is no more.
+    const consents = found.filter(rules => sources.get(rules) !== key);
     // A consent names what it hides: whom it denies does not read it.
     const own = resource.resourceType === 'Consent' ? [rulesOf(resource, bases, Date.now()).map(openly)] : [];
-    const key = `${resource.resourceType}/${id ?? ''}`;
     const about = { resource, key, rows: rowsOf(resource, settings) };
     return withConsentLabels(resource, labelCodes([...consents, ...own], about));
   };
@@ -167,15 +175,29 @@ export function openConsents(options: ConsentOptions): Consents {
     return [...new Set(patients)];
   };
 
+  /** Names the patient's consents as they are now. */
+  const consentsIn = async (patient: string): Promise<string> => {
+    const where = inCompartment('Patient', patient, ['Consent']);
+    const keys: string[] = [];
+    for await (const { ref, version } of all({ types: ['Consent'], where, sort: [], count: page, total: 'none' })) keys.push(`${ref.id} ${version}`); // prettier-ignore
+    return keys.join();
+  };
+
   /** Labels everything of the patient that lacks them. Others may write meanwhile: what moved is looked at again. */
   const fill = async (patient: string): Promise<void> => {
     for (let again = true; again;) {
       again = false;
       let some: Write[] = [];
+      const judgedBy = await consentsIn(patient);
       const commit = async (): Promise<void> => {
         if (some.length === 0) return;
         const writes = some;
         some = [];
+        // A consent that came meanwhile has put its own labels on what was read since: they stay.
+        if ((await consentsIn(patient)) !== judgedBy) {
+          again = true;
+          return;
+        }
         try {
           await store().commit(writes);
         } catch (error) {
@@ -235,9 +257,8 @@ export function openConsents(options: ConsentOptions): Consents {
         for (const later of [0, 2_000, 25_000]) await state.due(patient, Date.now() + later);
         for (const { body, ref } of writes) {
           if (ref.type !== 'Consent' || body === undefined) continue;
-          const { from, to } = spanOf(parseJson(body) as Resource);
-          for (const at of [from, to + 1])
-            if (Number.isFinite(at) && at > Date.now()) await state.due(patient, at);
+          for (const at of edgesOf(parseJson(body) as Resource))
+            if (at > Date.now()) await state.due(patient, at);
         }
       }
       work.wake();

@@ -6,12 +6,12 @@ import type { Grant } from '../auth/grant.js';
 import type { Identity, User } from '../auth/identity.js';
 import type { RoleBook } from '../auth/roles.js';
 import { smartGrant } from '../auth/smart-grant.js';
-import { isObject, type Json, type JsonObject } from '../fhir/json.js';
+import { isObject, type JsonObject } from '../fhir/json.js';
 import { resourceIn } from '../interactions/prepare.js';
 import { all } from '../search/plan.js';
 import type { ParseSettings } from '../search/types/search-type.js';
-import { equal, leaf } from '../search/types/search-type.js';
 import type { ServedStore } from '../storage/store.js';
+import { namesOf } from './names.js';
 
 export interface PolicyOptions {
   readonly store: () => ServedStore;
@@ -23,6 +23,8 @@ export interface PolicyOptions {
   /** Years: from this age on what is sensitive is not shown to parents. */
   readonly discreetFrom: number;
   readonly settings: () => ParseSettings;
+  /** Of a facility: `Organization/7`. */
+  readonly organizationsOf: (facility: string) => Promise<readonly string[]>;
 }
 
 export const compileBy =
@@ -37,7 +39,13 @@ export const compileBy =
     const usual = held.flatMap(name => book.get(name)?.purpose ?? [])[0];
     const purpose = broken.length > 0 ? 'BTG' : usual;
     const [, own] = /^Patient\/(.+)$/.exec(identity.user?.fhirUser ?? '') ?? [];
-    const viewer: Viewer = { names: await namesOf(identity, options), purpose: usual, own, broken, discreet };
+    const { facility } = identity.user ?? {};
+    const names = await namesOf(identity, {
+      store: options.store(),
+      bases: options.settings().bases,
+      organizations: facility === undefined ? [] : await options.organizationsOf(facility),
+    });
+    const viewer: Viewer = { names, purpose: usual, own, broken, discreet };
     return smartGrant(identity, options.settings(), {
       roles: book,
       purpose,
@@ -45,34 +53,10 @@ export const compileBy =
       consent: (type, permission) =>
         permission === 'create' ? all : consentNode(type, viewer, implicit, state.filling),
       generation: state.generation,
+      names,
       name: JSON.stringify([viewer, implicit]),
     });
   };
-
-/** What consents may call them. */
-async function namesOf({ user, clientId }: Identity, { store }: PolicyOptions): Promise<readonly string[]> {
-  const client = `client:${clientId}`;
-  if (user === undefined) return [client, 'role:system'];
-  const names = [client, user.fhirUser, ...user.roles.map(role => `role:${role}`)];
-  if (user.fhirUser.startsWith('Practitioner/')) {
-    const { versions } = await store().search({
-      types: ['PractitionerRole'],
-      where: leaf('reference', 'practitioner', [equal('target', user.fhirUser)]),
-      sort: [],
-      count: 50,
-      total: 'none',
-    });
-    for (const version of versions) {
-      const role = resourceIn(version);
-      if (role['active'] === false) continue;
-      names.push(`PractitionerRole/${version.ref.id}`, ...referenceIn(role['organization']));
-    }
-  }
-  return names;
-}
-
-const referenceIn = (value: Json | undefined): readonly string[] =>
-  isObject(value) && typeof value['reference'] === 'string' ? [value['reference']] : [];
 
 /** Those who stand for others: only for whom they still may. */
 async function standing(

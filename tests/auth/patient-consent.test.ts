@@ -190,6 +190,121 @@ onEveryStore('a consent', {}, tsela => {
     expect(await total()).toBeLessThanOrEqual(225);
     await expect.poll(total, { timeout: 20_000 }).toBe(225);
   });
+
+  const person = (key: string) => ({ member: { reference: key } });
+  const entity = (key: string) => ({ entity: { reference: key } });
+  const over = { period: { end: '2025-01-01' } };
+  const team = (id: string, participant: object[], more: object = {}) => ({ resourceType: 'CareTeam', id, status: 'active', participant, ...more });
+  const group = (id: string, member: object[], more: object = {}) => ({ resourceType: 'Group', id, type: 'practitioner', actual: true, member, ...more });
+  const workplace = (id: string, practitioner: string, organization: string, more: object = {}) => ({ resourceType: 'PractitionerRole', id, practitioner: { reference: `Practitioner/${practitioner}` }, organization: { reference: organization }, ...more });
+
+  it.each([
+    ['CareTeam', 'a care team', [team('t1', [person('Practitioner/in')])], 'CareTeam/t1'],
+    ['CareTeam', 'a care team by an absolute reference', [team('t2', [person('http://tsela.test/fhir/Practitioner/in')])], 'CareTeam/t2'],
+    ['CareTeam', 'a care team by a role', [workplace('r3', 'in', 'Organization/x3'), team('t3', [person('PractitionerRole/r3')])], 'CareTeam/t3'],
+    ['CareTeam', 'a care team by an organization', [workplace('r4', 'in', 'Organization/x4'), team('t4', [person('Organization/x4')])], 'CareTeam/t4'],
+    ['CareTeam', 'a team within a team', [team('t5', [person('Practitioner/in')]), team('t6', [person('CareTeam/t5')])], 'CareTeam/t6'],
+    ['Group', 'a group', [group('g1', [entity('Practitioner/in')])], 'Group/g1'],
+    ['Group', 'a group within a group', [group('g2', [entity('Practitioner/in')]), group('g3', [entity('Group/g2')])], 'Group/g3'],
+    ['Organization', 'the hospital a ward is part of', [{ resourceType: 'Organization', id: 'hospital', name: 'h' }, { resourceType: 'Organization', id: 'ward', name: 'w', partOf: { reference: 'Organization/hospital' } }, workplace('r5', 'in', 'Organization/ward')], 'Organization/hospital'],
+    ['PractitionerRole', 'a role', [workplace('r6', 'in', 'Organization/x6')], 'PractitionerRole/r6'],
+  ] as const)('denies and permits a %s: %s', async (_, what, resources, key) => {
+    const id = `m-${what.replaceAll(' ', '-')}`;
+    for (const resource of resources) await put(tsela().send, resource);
+    const who = { in: staff('doctor', 'in'), out: staff('doctor', 'out') };
+    const told = async () => [await seen(await as(tsela(), who.in), id), await seen(await as(tsela(), who.out), id)].map(one => one.length);
+    await record(tsela(), id);
+    const actors = [actor({ reference: key })];
+    const denying = await tsela().send('POST', 'Consent', consent(id, { type: 'permit', provision: [{ type: 'deny', actor: actors }] }));
+    expect(await told()).toEqual([0, 2]);
+    await tsela().send('DELETE', `Consent/${denying.body['id']}`);
+    expect(await told()).toEqual([2, 2]);
+    await tsela().send('POST', 'Consent', consent(id, { type: 'deny', provision: [{ type: 'permit', actor: actors }] }));
+    expect(await told()).toEqual([2, 0]);
+  });
+
+  it.each([
+    ['a membership that is over', team('u1', [{ ...person('Practitioner/in'), ...over }])],
+    ['a team whose time is over', team('u2', [person('Practitioner/in')], over)],
+    ['a team that is inactive', team('u3', [person('Practitioner/in')], { status: 'inactive' })],
+    ['a membership that is inactive', group('u4', [{ ...entity('Practitioner/in'), inactive: true }])],
+    ['a group that is inactive', group('u5', [entity('Practitioner/in')], { active: false })],
+    ['a role that is over', workplace('u6', 'in', 'Organization/u6', over)],
+    ['a role that is inactive', workplace('u7', 'in', 'Organization/u7', { active: false })],
+  ])('permits nobody by %s', async (what, resource) => {
+    const id = `n-${what.replaceAll(' ', '-')}`;
+    await put(tsela().send, resource);
+    await record(tsela(), id);
+    const actors = [actor({ reference: `${resource.resourceType}/${resource.id}` })];
+    await tsela().send('POST', 'Consent', consent(id, { type: 'deny', provision: [{ type: 'permit', actor: actors }] }));
+    expect(await seen(await as(tsela(), staff('doctor', 'in')), id)).toEqual([]);
+  });
+
+  it('that permits a team lets nobody in who writes themselves into it', async () => {
+    await put(tsela().send, team('trusted', [person('Practitioner/ann')]));
+    await put(tsela().send, group('trusted', [entity('Practitioner/ann')]));
+    await record(tsela(), 'joined');
+    const actors = [actor({ reference: 'CareTeam/trusted' }), actor({ reference: 'Group/trusted' })];
+    await tsela().send('POST', 'Consent', consent('joined', { type: 'deny', provision: [{ type: 'permit', actor: actors }] }));
+    const eve = async () => as(tsela(), staff('doctor', 'intruder'));
+    expect((await (await eve())('GET', 'CareTeam/trusted')).status).toBe(200);
+    const patch = { 'content-type': 'application/json-patch+json' };
+    const refused = [
+      await (await eve())('PUT', 'CareTeam/trusted', team('trusted', [person('Practitioner/intruder')])),
+      await (await eve())('PUT', 'CareTeam/trusted', team('trusted', [person('http://tsela.test/fhir/Practitioner/intruder')])),
+      await (await eve())('PATCH', 'CareTeam/trusted', [{ op: 'add', path: '/participant/-', value: person('Practitioner/intruder') }], patch),
+      await (await eve())('PUT', 'Group/trusted', group('trusted', [entity('Practitioner/intruder')])),
+      await (await eve())('POST', '', { resourceType: 'Bundle', type: 'transaction', entry: [{ request: { method: 'PUT', url: 'Group/trusted' }, resource: group('trusted', [entity('Practitioner/intruder')]) }] }),
+    ];
+    expect(refused.map(({ status }) => status)).toEqual([403, 403, 403, 403, 403]);
+    expect(await seen(await eve(), 'joined')).toEqual([]);
+    // Who is in it lets others in; a team of one's own is free.
+    const ann = await as(tsela(), staff('doctor', 'ann'));
+    expect((await ann('PUT', 'CareTeam/trusted', team('trusted', [person('Practitioner/ann'), person('Practitioner/new')]))).status).toBe(200);
+    expect(await seen(await as(tsela(), staff('doctor', 'new')), 'joined')).toHaveLength(2);
+    const { id: _, ...own } = team('x', [person('Practitioner/intruder')]);
+    expect((await (await eve())('POST', 'CareTeam', own)).status).toBe(201);
+  });
+
+  it('against a team binds who belongs to more teams than are looked through', async () => {
+    const entry = Array.from({ length: 301 }, (_, i) => ({ request: { method: 'PUT', url: `CareTeam/many-${i}` }, resource: team(`many-${i}`, [person('Practitioner/busy')]) }));
+    expect((await tsela().send('POST', '', { resourceType: 'Bundle', type: 'transaction', entry })).status).toBe(200);
+    await record(tsela(), 'many');
+    await tsela().send('POST', 'Consent', consent('many', { type: 'permit', provision: [{ type: 'deny', actor: [actor({ reference: 'CareTeam/unknown' })] }] }));
+    expect(await seen(await as(tsela(), staff('doctor', 'busy')), 'many')).toEqual([]);
+    expect(await seen(await as(tsela(), staff('doctor', 'ann')), 'many')).toHaveLength(2);
+  });
+
+  it('counts a part of it from when that begins until it ends', async () => {
+    await record(tsela(), 'part');
+    const nested = (period: object, more: object = {}) => ({ type: 'deny', period, ...more });
+    await tsela().send('POST', 'Consent', consent('part', { type: 'permit', provision: [
+      nested({ end: '2025-01-01' }), nested({ start: '2100-01-01' }),
+      { type: 'permit', period: { end: '2025-01-01' }, provision: [nested({ start: '2020-01-01' })] },
+      nested({ start: new Date(Date.now() + 1500).toISOString(), end: new Date(Date.now() + 4000).toISOString() }),
+    ] }));
+    const doctor = await as(tsela(), staff('doctor'));
+    expect(await seen(doctor, 'part')).toHaveLength(2);
+    await expect.poll(() => seen(doctor, 'part'), { timeout: 8000, interval: 100 }).toEqual([]);
+    await expect.poll(() => seen(doctor, 'part'), { timeout: 12_000, interval: 100 }).toHaveLength(2);
+  });
+
+  it('to be treated, or not to be, says nothing about who may know', async () => {
+    await record(tsela(), 'adr');
+    for (const code of ['adr', 'treatment']) await tsela().send('POST', 'Consent', consent('adr', { type: 'deny' }, { scope: { coding: [{ code }] } }));
+    expect(await seen(await as(tsela(), staff('doctor')), 'adr')).toHaveLength(2);
+  });
+
+  it('that permits another action than to see permits nothing', async () => {
+    await record(tsela(), 'action');
+    const ann = [actor({ reference: 'Practitioner/ann' })];
+    const permit = (code: string) => consent('action', { type: 'deny', provision: [{ type: 'permit', actor: ann, action: [{ coding: [{ code }] }] }] });
+    const made = await tsela().send('POST', 'Consent', permit('collect'));
+    expect(await seen(await as(tsela(), staff('doctor', 'ann')), 'action')).toEqual([]);
+    const again = await tsela().send('PUT', `Consent/${made.body['id']}`, { ...permit('access'), id: made.body['id'] });
+    expect(again.status).toBe(200);
+    expect(await seen(await as(tsela(), staff('doctor', 'ann')), 'action')).toHaveLength(2);
+  });
 }); // prettier-ignore
 
 for (const [policy, sees] of [
