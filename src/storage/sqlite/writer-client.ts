@@ -7,11 +7,14 @@ import { WriteConflict } from '../store.js';
 import type { ConnectionOptions } from './connection.js';
 import { told } from './failure.js';
 import type { Task } from './maintenance.js';
+import { Packer, type Item } from './parcel.js';
 import type { Answer, FromWriter, ToWriter } from './writer-thread.js';
 import type { Commit } from './writer.js';
 
-/** So many writes are copied within a millisecond. */
+/** So many writes are packed within a millisecond. */
 const partWrites = 64;
+/** So many commits are handed over at once, so that the writer begins while the next ones of this turn are judged. */
+const handedOver = 6;
 
 interface Waiting {
   readonly resources: number;
@@ -33,11 +36,19 @@ export async function startWriter(
 ): Promise<WriterClient> {
   const worker = new Worker(new URL('./writer-thread.js', import.meta.url), { workerData: options });
   const waiting = new Map<number, Waiting>();
-  let outgoing: { id: number; commit: Commit }[] = [];
+  let outgoing: Item[] = [];
+  const packer = new Packer();
   const handing = new Set<Promise<void>>();
   let next = 1;
   let broken: unknown;
   const post = (message: ToWriter): void => worker.postMessage(message);
+  const send = (items: readonly Item[]): void => {
+    const parcel = packer.pack(items);
+    worker.postMessage({ what: 'commits', parcel } satisfies ToWriter, [
+      parcel.numbers.buffer,
+      parcel.bodies.buffer,
+    ]);
+  };
 
   const settle = (answer: Answer): number => {
     const one = waiting.get(answer.id);
@@ -91,16 +102,17 @@ export async function startWriter(
     const { writes } = commit;
     let at = 0;
     for (; writes.length - at > partWrites; at += partWrites) {
-      post({ what: 'part', id, writes: writes.slice(at, at + partWrites) });
+      send([{ id, commit: { writes: writes.slice(at, at + partWrites) }, isPart: true }]);
       await nextTurn();
     }
-    outgoing.push({ id, commit: at === 0 ? commit : { ...commit, writes: writes.slice(at) } });
-    if (outgoing.length === 1) setImmediate(flush);
+    outgoing.push({ id, commit: at === 0 ? commit : { ...commit, writes: writes.slice(at) }, isPart: false });
+    if (outgoing.length === handedOver) flush();
+    else if (outgoing.length === 1) setImmediate(flush);
   };
   const flush = (): void => {
-    const commits = outgoing;
+    const items = outgoing;
     outgoing = [];
-    if (commits.length > 0) post({ what: 'commits', commits });
+    if (items.length > 0) send(items);
   };
   return {
     commit: commit =>

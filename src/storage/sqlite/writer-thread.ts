@@ -8,16 +8,19 @@ import { connect, type Connection, type ConnectionOptions } from './connection.j
 import { tell, type Told } from './failure.js';
 import { maintain, type Task } from './maintenance.js';
 import { migrate } from './schema.js';
+import { Unpacker, type Parcel } from './parcel.js';
 import { Writer, type Commit } from './writer.js';
 
 interface Arrived {
   readonly id: number;
   readonly commit: Commit;
 }
+interface Asked {
+  readonly id: number;
+  readonly task: Task;
+}
 export type ToWriter =
-  | { readonly what: 'commits'; readonly commits: readonly Arrived[] }
-  /** The first writes of a commit that is still to come; any number of these before it. */
-  | { readonly what: 'part'; readonly id: number; readonly writes: readonly Write[] }
+  | { readonly what: 'commits'; readonly parcel: Parcel }
   | { readonly what: 'task'; readonly id: number; readonly task: Task }
   | { readonly what: 'close' };
 
@@ -48,8 +51,11 @@ const send = (message: FromWriter): void => port.postMessage(message);
 
 const connection = open();
 const writer = new Writer(connection);
-const waiting: Arrived[] = [];
-const parts = new Map<number, readonly Write[]>();
+const unpacker = new Unpacker();
+/** In the order of their arrival; a task is done when the commits before it are. */
+const waiting: (Arrived | Asked)[] = [];
+/** The first writes of commits that are still to come. */
+const parts = new Map<number, Write[]>();
 let closing = false;
 
 /** The error is told by message: as an event of the thread it would lose its code. */
@@ -65,31 +71,36 @@ function open(): Connection {
 }
 
 function accept(message: ToWriter): void {
-  if (message.what === 'commits') waiting.push(...message.commits.map(whole));
-  else if (message.what === 'part')
-    parts.set(message.id, [...(parts.get(message.id) ?? []), ...message.writes]);
-  else if (message.what === 'task') {
-    while (waiting.length > 0) writeGroup();
-    const { id, task } = message;
-    try {
-      send({ what: 'answers', answers: [{ id, result: maintain(connection, writer, task) }] });
-    } catch (error) {
-      if (connection.db.inTransaction) connection.db.exec('ROLLBACK');
-      writer.recall();
-      send({ what: 'answers', answers: [{ id, failed: tell(error) }] });
+  if (message.what === 'commits') {
+    for (const { id, commit, isPart } of unpacker.unpack(message.parcel)) {
+      const first = parts.get(id);
+      if (isPart) parts.set(id, first === undefined ? [...commit.writes] : push(first, commit.writes));
+      else if (first === undefined) waiting.push({ id, commit });
+      else {
+        parts.delete(id);
+        waiting.push({ id, commit: { ...commit, writes: push(first, commit.writes) } });
+      }
     }
-  } else closing = true;
+  } else if (message.what === 'task') waiting.push(message);
+  else closing = true;
 }
 
-/** A commit with the parts that came before it. */
-function whole({ id, commit }: Arrived): Arrived {
-  const first = parts.get(id);
-  if (first === undefined) return { id, commit };
-  parts.delete(id);
-  return { id, commit: { ...commit, writes: [...first, ...commit.writes] } };
+function push(writes: Write[], more: readonly Write[]): Write[] {
+  for (const write of more) writes.push(write);
+  return writes;
 }
 
-/** Takes what has arrived meanwhile, so that it shares the next transaction. */
+function perform({ id, task }: Asked): void {
+  try {
+    send({ what: 'answers', answers: [{ id, result: maintain(connection, writer, task) }] });
+  } catch (error) {
+    if (connection.db.inTransaction) connection.db.exec('ROLLBACK');
+    writer.recall();
+    send({ what: 'answers', answers: [{ id, failed: tell(error) }] });
+  }
+}
+
+/** Takes what has arrived meanwhile, so that it shares the transaction. */
 function drain(): void {
   for (;;) {
     const received = receiveMessageOnPort(port) as { message: ToWriter } | undefined;
@@ -104,8 +115,10 @@ function writeGroup(): void {
   let resources = 0;
   try {
     connection.db.exec('BEGIN IMMEDIATE');
-    while (waiting.length > 0) {
-      const next = waiting[0]!;
+    for (;;) {
+      if (waiting.length === 0) drain();
+      const next = waiting[0];
+      if (next === undefined || 'task' in next) break;
       const size = next.commit.writes.length;
       if (resources > 0 && (resources + size > groupResources || performance.now() - started > groupMs))
         break;
@@ -140,8 +153,13 @@ function writeGroup(): void {
 }
 
 function work(): void {
-  while (waiting.length > 0) {
-    writeGroup();
+  for (;;) {
+    const next = waiting[0];
+    if (next === undefined) break;
+    if ('task' in next) {
+      waiting.shift();
+      perform(next);
+    } else writeGroup();
     drain();
   }
   if (closing) {
