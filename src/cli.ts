@@ -281,6 +281,7 @@ dataOptions(
   .option('--launch-uri <url>', 'where an EHR opens it')
   .option('--introspect', 'it may ask about tokens of others')
   .option('--state <code>', 'system|code it may keep state under, or system|; may be repeated', collect)
+  .option('--dpop', 'every token of it is bound to a key of its own')
   .option('--ehr', 'it may launch other apps for its user')
   .option('--trusted', 'people are not asked for consent')
   .action(async (name: string, options: ClientAddOptions) => {

@@ -62,10 +62,11 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
     return system;
   };
   const http = createHttp({
-    async authenticate({ headers, base }) {
+    async authenticate({ headers, base, method, url }) {
       if (config.open && headers['authorization'] === undefined) return OPEN;
       if (authorization === undefined) throw starting();
-      return (await authorization.authenticate(headers['authorization'], base)).grant;
+      const proven = { proof: headers['dpop'], method, url };
+      return (await authorization.authenticate(headers['authorization'], base, proven)).grant;
     },
     authorization: () => authorization,
     dispatch(request, grant) {

@@ -1,10 +1,12 @@
-// From a bearer token to who it speaks for. A token is looked up by its hash, and what was found is remembered for ten
-// seconds, or until something it stands on ends on this node. https://www.rfc-editor.org/rfc/rfc6750
+// From a token to who it speaks for. A token is looked up by its hash, and what was found is remembered for ten
+// seconds, or until something it stands on ends on this node. https://www.rfc-editor.org/rfc/rfc6750,
+// https://www.rfc-editor.org/rfc/rfc9449#section-7
 import { FhirError } from '../errors.js';
 import type { Documents } from '../storage/documents.js';
 import { userOf, type Accounts } from './accounts.js';
 import type { Approvals } from './approvals.js';
 import type { ClientRecord, Clients } from './clients.js';
+import { proofAlgorithms, proofProblem, type Proven } from './dpop.js';
 import type { Grant } from './grant.js';
 import type { Identity } from './identity.js';
 import type { Ended } from './ended.js';
@@ -22,9 +24,10 @@ export interface Authenticate {
   /**
    * @param authorization the header as it came
    * @param base the FHIR base that is asked: tokens for another one are refused
+   * @param proven the request, for tokens that are bound to a key
    * @throws FhirError `not-authenticated` with the WWW-Authenticate header
    */
-  (authorization: string | undefined, base: string): Promise<Caller>;
+  (authorization: string | undefined, base: string, proven: Proven): Promise<Caller>;
   /** Forgets what stood on something that ended. */
   forget(what: Ended): void;
 }
@@ -42,6 +45,8 @@ interface Found extends Caller {
   /** Milliseconds since 1970 UTC. */
   readonly expires: number;
   readonly session: string | undefined;
+  /** Thumbprint of the key the token is bound to. */
+  readonly jkt: string | undefined;
 }
 
 interface Remembered {
@@ -89,9 +94,13 @@ export function createAuthenticate(options: AuthenticateOptions): Authenticate {
     return found;
   };
 
-  const authenticate = async (authorization: string | undefined, base: string): Promise<Caller> => {
-    const [, token] = /^bearer +([\w.~+/-]{1,2000}=*)$/i.exec(authorization ?? '') ?? [];
-    if (token === undefined) {
+  const authenticate = async (
+    authorization: string | undefined,
+    base: string,
+    proven: Proven,
+  ): Promise<Caller> => {
+    const [, scheme, token] = /^(bearer|dpop) +([\w.~+/-]{1,2000}=*)$/i.exec(authorization ?? '') ?? [];
+    if (scheme === undefined || token === undefined) {
       throw refused(
         'A valid token is needed: send Authorization: Bearer, with an access token of this server.',
         base,
@@ -101,6 +110,15 @@ export function createAuthenticate(options: AuthenticateOptions): Authenticate {
     const found = await lookUp(hashed(token));
     if (found === undefined || found.expires <= Date.now() || found.aud !== base)
       throw refused('The token is unknown, has expired, or is not for this server.', base, 'invalid_token');
+    const isProven = scheme.toLowerCase() === 'dpop';
+    if (found.jkt !== undefined && !isProven)
+      throw refused('The token is bound to a key: send Authorization: DPoP, with a proof.', base, 'invalid_token', true); // prettier-ignore
+    if (found.jkt === undefined && isProven)
+      throw refused('The token is not bound to a key: send Authorization: Bearer.', base, 'invalid_token');
+    if (found.jkt !== undefined) {
+      const problem = await proofProblem(options.documents, proven, token, found.jkt);
+      if (problem !== undefined) throw refused(`The DPoP proof does not hold: ${problem}.`, base, 'invalid_dpop_proof', true); // prettier-ignore
+    }
     return found;
   };
   return Object.assign(authenticate, {
@@ -121,10 +139,14 @@ function standsOn(what: Ended, key: string, found: Found | undefined): boolean {
   return identity.user?.account === what.account;
 }
 
-const refused = (message: string, base: string, error: string | undefined): FhirError =>
+const refused = (message: string, base: string, error: string | undefined, isBound = false): FhirError =>
   new FhirError('not-authenticated', message, {
     headers: {
-      'www-authenticate': `Bearer realm="${base}"${error === undefined ? '' : `, error="${error}"`}`,
+      'www-authenticate': [
+        `${isBound ? 'DPoP' : 'Bearer'} realm="${base}"`,
+        ...(error === undefined ? [] : [`error="${error}"`]),
+        ...(isBound ? [`algs="${proofAlgorithms.join(' ')}"`] : []),
+      ].join(', '),
     },
   });
 
@@ -136,8 +158,8 @@ async function find(options: AuthenticateOptions, key: string): Promise<Found | 
     ofUser ??
     ((await documents.get(collectionOf('ClientCredentials'), key))?.value as StoredToken | undefined);
   if (token?.clientId === undefined || token.aud === undefined || token.exp === undefined) return undefined;
-  // A token bound to a key is worth nothing without the proof.
-  if (token.jkt !== undefined || token['x5t#S256'] !== undefined) return undefined;
+  // A token bound to a certificate is worth nothing without it.
+  if (token['x5t#S256'] !== undefined) return undefined;
   const client = await clients.find(token.clientId);
   // Another client may be registered under the id of one that was removed; what that one had stays ended.
   if (client === undefined || client.created > ((token.iat ?? 0) + 1) * 1000) return undefined;
@@ -146,7 +168,8 @@ async function find(options: AuthenticateOptions, key: string): Promise<Found | 
       ? { identity: serviceIdentity(client, token), session: undefined }
       : await userIdentity(options, client, token);
   if (made === undefined) return undefined;
-  return { ...made, grant: await compile(made.identity), aud: token.aud, expires: token.exp * 1000 };
+  const { aud, exp, jkt } = token;
+  return { ...made, grant: await compile(made.identity), aud, expires: exp * 1000, jkt };
 }
 
 const serviceIdentity = ({ id, state }: ClientRecord, { scope }: StoredToken): Identity => ({

@@ -22,7 +22,7 @@ import { createLogin } from './login.js';
 import { managePages } from './manage.js';
 import type { Ended } from './ended.js';
 import { openAppPage } from './open-app.js';
-import { createProvider } from './provider.js';
+import { createProvider, textOf } from './provider.js';
 import { openAnswers } from './remembered.js';
 import { issueRegistrationToken } from './registration-token.js';
 import { openSecrets } from './secrets.js';
@@ -94,9 +94,10 @@ export async function createAuthorizationServer(
   const provider = (): Provider => current.provider;
   const bearer = async (ctx: KoaContextWithOIDC) => {
     let refusal: unknown;
+    const proven = { proof: textOf(ctx.headers['dpop']), method: ctx.method, url: origin + ctx.originalUrl };
     for (const base of bases) {
       try {
-        return { ...(await authenticate(ctx.headers.authorization, base)), base };
+        return { ...(await authenticate(ctx.headers.authorization, base, proven)), base };
       } catch (error) {
         refusal = error;
       }

@@ -28,6 +28,8 @@ export interface ClientRecord {
   readonly launches?: boolean;
   /** Its users are not asked for consent: software of the house. */
   readonly trusted?: boolean;
+  /** Whether every token of it is bound to a key of its own (DPoP). */
+  readonly dpop?: boolean;
   /** Codes under which it may keep state: `system|code`, or `system|` for all of a system. */
   readonly state?: readonly string[];
   readonly created: number;
@@ -170,6 +172,7 @@ function metadataOf(client: ClientRecord): ClientMetadata {
     introspect: client.introspect ?? false,
     launches: client.launches ?? false,
     trusted: client.trusted ?? false,
+    dpop_bound_access_tokens: client.dpop ?? false,
   };
 }
 
@@ -188,6 +191,7 @@ function recordOf(id: string, metadata: AllClientMetadata): ClientRecord {
     ...(metadata.jwks === undefined ? {} : { jwks: metadata.jwks }),
     ...(metadata.jwks_uri === undefined ? {} : { jwksUri: metadata.jwks_uri }),
     ...(metadata.initiate_login_uri === undefined ? {} : { launchUri: metadata.initiate_login_uri }),
+    ...(metadata.dpop_bound_access_tokens === true ? { dpop: true } : {}),
     created: Date.now(),
   };
 }

@@ -19,6 +19,7 @@ export interface ProviderMetadata {
   readonly code_challenge_methods_supported: readonly string[];
   readonly token_endpoint_auth_methods_supported: readonly string[];
   readonly token_endpoint_auth_signing_alg_values_supported: readonly string[];
+  readonly dpop_signing_alg_values_supported: readonly string[];
 }
 
 const capabilities = [
@@ -79,6 +80,7 @@ export function smartConfiguration(provider: ProviderMetadata, more: JsonObject)
     ...pick('code_challenge_methods_supported'),
     ...pick('token_endpoint_auth_methods_supported'),
     ...pick('token_endpoint_auth_signing_alg_values_supported'),
+    ...pick('dpop_signing_alg_values_supported'),
     capabilities,
     ...more,
   };

@@ -125,7 +125,7 @@ export const introspectByBearer =
     clientOf: (ctx: KoaContextWithOIDC) => Promise<string | undefined>,
   ): Middleware =>
   async (ctx, next) => {
-    const isBearer = /^bearer /i.test(ctx.headers.authorization ?? '');
+    const isBearer = /^(?:bearer|dpop) /i.test(ctx.headers.authorization ?? '');
     if (ctx.path !== '/introspect' || ctx.method !== 'POST' || !isBearer) return void (await next());
     ctx.set('cache-control', 'no-store');
     const form = isForm(ctx) ? await readForm(ctx) : undefined;
@@ -173,6 +173,7 @@ async function introspected(provider: Provider, value: string, client?: string):
     iss: provider.issuer,
     ...('accountId' in token ? { sub: token.accountId } : {}),
     ...('aud' in token ? { aud: token.aud } : {}),
-    ...(token.kind === 'RefreshToken' ? {} : { token_type: 'Bearer' }),
+    ...(token.kind === 'RefreshToken' ? {} : { token_type: token.jkt === undefined ? 'Bearer' : 'DPoP' }),
+    ...(token.jkt === undefined ? {} : { cnf: { jkt: token.jkt } }),
   };
 }

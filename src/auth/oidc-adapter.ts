@@ -33,7 +33,7 @@ function recordAdapter(model: string, { documents, onEnded }: AdapterOptions): A
       const unique = model === 'ReplayDetection' ? { expected: 0 } : {};
       const put = await documents.put(collection, key, withoutSecret(payload, id), { ...until, ...unique });
       if (put === undefined)
-        throw new errors.InvalidClientAuth('client assertion tokens must only be used once');
+        throw new errors.InvalidClientAuth('assertions and proofs must only be used once');
       if (model === 'Session' && payload.uid !== undefined)
         await indexSession(documents, payload, key, until);
     },

@@ -8,6 +8,7 @@ import type { Accounts } from './accounts.js';
 import type { Approvals, Launches } from './approvals.js';
 import { extraMetadata, type Clients } from './clients.js';
 import type { ProviderMetadata } from './discovery.js';
+import { proofAlgorithms } from './dpop.js';
 import { impliedPrompt } from './endpoints.js';
 import { Html, html, sendPage } from './html.js';
 import type { Ended } from './ended.js';
@@ -80,6 +81,7 @@ export function createProvider(options: ProviderOptions): { provider: Provider; 
     enabledJWA: {
       clientAuthSigningAlgValues,
       idTokenSigningAlgValues: ['RS256', 'ES256'],
+      dPoPSigningAlgValues: proofAlgorithms,
     },
     pkce: { required: () => true },
     allowOmittingSingleRegisteredRedirectUri: false,
@@ -132,7 +134,7 @@ export function createProvider(options: ProviderOptions): { provider: Provider; 
       devInteractions: { enabled: false },
       userinfo: { enabled: false },
       clientCredentials: { enabled: true },
-      dPoP: { enabled: false },
+      dPoP: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
       introspection: {
         enabled: true,
@@ -212,6 +214,7 @@ const metadataOf = (provider: Provider): ProviderMetadata => ({
   code_challenge_methods_supported: ['S256'],
   token_endpoint_auth_methods_supported: clientAuthMethods,
   token_endpoint_auth_signing_alg_values_supported: clientAuthSigningAlgValues,
+  dpop_signing_alg_values_supported: proofAlgorithms,
 });
 
 export const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);

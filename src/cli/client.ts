@@ -17,6 +17,7 @@ export interface ClientAddOptions extends DataOptions {
   readonly ehr?: boolean;
   readonly trusted?: boolean;
   readonly state?: readonly string[];
+  readonly dpop?: boolean;
 }
 
 async function withClients<T>(
@@ -35,7 +36,19 @@ async function withClients<T>(
 const scopesOf = (text: string): readonly string[] => text.split(/\s+/).filter(scope => scope !== '');
 
 export async function addClient(name: string, options: ClientAddOptions): Promise<number> {
-  const { id, redirect = [], scope, jwks, jwksUri, launchUri, introspect, ehr, trusted, state } = options;
+  const {
+    id,
+    redirect = [],
+    scope,
+    jwks,
+    jwksUri,
+    launchUri,
+    introspect,
+    ehr,
+    trusted,
+    state,
+    dpop,
+  } = options;
   if (options.secret === true && (jwks !== undefined || jwksUri !== undefined))
     throw new Problem(
       '--secret and --jwks or --jwks-uri exclude each other.',
@@ -57,6 +70,7 @@ export async function addClient(name: string, options: ClientAddOptions): Promis
       ...(ehr === true ? { launches: true } : {}),
       ...(trusted === true ? { trusted } : {}),
       ...(state === undefined ? {} : { state }),
+      ...(dpop === true ? { dpop } : {}),
     }),
   );
   process.stdout.write(

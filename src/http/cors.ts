@@ -13,9 +13,9 @@ export interface Cors {
 }
 
 const exposed =
-  'Content-Location, ETag, Last-Modified, Location, Retry-After, X-Progress, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, X-Security-Context';
+  'Content-Location, ETag, Last-Modified, Location, Retry-After, WWW-Authenticate, X-Progress, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, X-Security-Context';
 const allowedHeaders =
-  'Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Idempotency-Key, Prefer, X-Request-Id, X-Security-Context';
+  'Accept, Authorization, Content-Type, DPoP, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Idempotency-Key, Prefer, X-Request-Id, X-Security-Context';
 
 /** `isApp`: whether the origin is that of a registered app, which calls with a token. */
 export function createCors(origins: readonly string[], isApp: (origin: string) => boolean): Cors {

@@ -35,10 +35,15 @@ import { send } from './send.js';
 import { senderOf as senderBehind, type Sender } from './sender.js';
 import { inXml, withJsonBody } from './xml.js';
 
+/** What a token is judged with. `url`: as clients know it, with its query. */
+export type AuthenticatedRequest = Pick<FhirRequest, 'headers' | 'base' | 'method'> & {
+  readonly url: string;
+};
+
 export interface HttpOptions {
   readonly dispatch: (request: FhirRequest, grant: Grant) => Promise<FhirResponse>;
   /** Who asks, and what they may. @throws FhirError `not-authenticated` */
-  readonly authenticate: (request: Pick<FhirRequest, 'headers' | 'base'>) => Grant | Promise<Grant>;
+  readonly authenticate: (request: AuthenticatedRequest) => Grant | Promise<Grant>;
   /** Undefined while the server starts; absent where none is mounted. */
   readonly authorization?: () => AuthorizationServer | undefined;
   readonly config: Config;
@@ -145,7 +150,7 @@ export function createHttp(options: HttpOptions): Http {
       const grant =
         isPublic(url) && headers['authorization'] === undefined
           ? NOBODY
-          : await options.authenticate({ headers, base });
+          : await options.authenticate({ headers, base, method, url: origin + url });
       if (grant !== NOBODY) limits = count('client', sender, grant);
       said.push(...limits);
       const mayHaveBody = withBody.has(method) && grant !== NOBODY;

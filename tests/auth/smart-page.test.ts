@@ -92,6 +92,7 @@ it('holds commands that work and programs that get what it says', async () => {
     base: server.url,
     randomBytes,
     createHash,
+    generateKeyPairSync,
     randomUUID,
     sign,
     signInAt,
@@ -106,13 +107,14 @@ it('holds commands that work and programs that get what it says', async () => {
   // eslint-disable-next-line @typescript-eslint/no-implied-eval -- the page's own programs
   const run = new Function(
     ...Object.keys(given),
-    `return (async () => {\n${program}\nreturn { token, patient, next, launch, service, states };\n})()`,
+    `return (async () => {\n${program}\nreturn { token, patient, next, launch, service, states, bound, proven };\n})()`,
   ) as (...values: unknown[]) => Promise<Record<string, Record<string, unknown>>>;
   const result = await run(...Object.values(given));
   expect(result['token']).toMatchObject({ patient: 'pule', expires_in: 3600, token_type: 'Bearer' });
   expect(result['patient']).toMatchObject({ resourceType: 'Patient', id: 'pule' });
   expect(result['next']).toMatchObject({ patient: 'pule', scope: result['token']!['scope'] });
   expect(result['launch']!['launch_uri']).toMatch(/^http:\/\/127\.0\.0\.1:8090\/launch\?iss=.*&launch=/);
+  expect([result['bound']!['token_type'], result['proven']!['status']]).toEqual(['DPoP', 200]);
   expect(result['states']).toMatchObject({ total: 1 });
   expect(result['service']).toMatchObject({ scope: 'system/Patient.rs', expires_in: 300 });
 });
