@@ -111,7 +111,10 @@ async function say(logins) {
     `  Data         ${total} patients in ${process.env.MONGODB_URL ? 'MongoDB' : resolve(root, options.data)}`,
     '',
     '  People, with passwords made for this run:',
-    ...logins.map(({ name, password, is }) => `    ${name.padEnd(14)} ${password}   ${is}`),
+    ...logins.map(
+      ({ name, password, is }) =>
+        `    ${name.padEnd(14)} ${password}   ${is}${name === 'demo-admin' ? '   (asks for an authenticator app)' : ''}`,
+    ),
     '',
     '  App          client_id demo-app, public, back to http://127.0.0.1:8090/callback (docs/smart.md)',
     '',

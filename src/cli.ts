@@ -15,7 +15,7 @@ import type { StartOptions } from './cli/start.js';
 import type { DataOptions, TargetOptions } from './cli/target.js';
 import type { TerminologyLoadOptions } from './cli/terminology.js';
 import type { BrandOptions } from './cli/brand.js';
-import type { UserAddOptions } from './cli/user.js';
+import type { PersonOptions, UserAddOptions } from './cli/user.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -237,15 +237,35 @@ dataOptions(brand.command('remove').description('remove one'))
   });
 
 const user = program.command('user').description('who can sign in');
-dataOptions(user.command('add').description('add somebody').argument('<name>', 'what they type to sign in'))
-  .requiredOption('--is <reference>', 'who that is in the records, such as Practitioner/7 or Patient/3')
-  .option('--role <role>', 'what they work as; may be repeated', collect)
-  .option('--patient <id>', 'whose record they may see; may be repeated', collect)
-  .option('--facility <id>', 'the facility they belong to')
+const personOptions = (command: Command): Command =>
+  dataOptions(command)
+    .requiredOption('--is <reference>', 'who that is in the records, such as Practitioner/7 or Patient/3')
+    .option('--role <role>', 'what they work as; may be repeated', collect)
+    .option('--patient <id>', 'whose record they may see; may be repeated', collect)
+    .option('--facility <id>', 'the facility they belong to')
+    .option('--mail <address>', 'where invitations, new passwords and notices go');
+personOptions(user.command('add').description('add somebody').argument('<name>', 'what they type to sign in'))
   .option('--password-stdin', 'take the password from the first line of standard input instead of making one')
   .action(async (name: string, options: UserAddOptions) => {
     await exitWith((await import('./cli/user.js')).addUser(name, options));
   });
+personOptions(
+  user
+    .command('invite')
+    .description('invite somebody, who chooses a password; again for a new invitation')
+    .argument('<name>', 'what they will type to sign in'),
+).action(async (name: string, options: PersonOptions) => {
+  await exitWith((await import('./cli/user.js')).inviteUser(name, options));
+});
+dataOptions(
+  user
+    .command('mail')
+    .description('change where mail for somebody goes; without an address nowhere')
+    .argument('<name>')
+    .argument('[address]'),
+).action(async (name: string, address: string | undefined, options: DataOptions) => {
+  await exitWith((await import('./cli/user.js')).setMail(name, address, options));
+});
 dataOptions(user.command('list').description('list them: name, reference, roles')).action(
   async (options: DataOptions) => {
     await exitWith((await import('./cli/user.js')).listUsers(options));

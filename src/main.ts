@@ -138,6 +138,9 @@ const auditedAs: Readonly<Record<AccessEvent['kind'], readonly [event: string, s
   'token-refused': ['token', 400],
   revoked: ['revocation', 200],
   registered: ['registration', 201],
+  account: ['account', 200],
+  'reset-asked': ['account-reset-asked', 202],
+  'link-refused': ['account-link', 401],
 };
 
 /** What happens at the doors goes to the log and the audit trail. */
@@ -145,8 +148,10 @@ const told =
   ({ audit }: System, log: Log) =>
   ({ kind, ...more }: AccessEvent): void => {
     log.info({ ...more, event: kind }, 'access');
-    const [event, status] = auditedAs[kind];
-    const account = 'account' in more ? more.account : undefined;
+    const [name, status] = auditedAs[kind];
+    const event = 'change' in more ? `${name}-${more.change}` : name;
+    const about = 'account' in more ? more.account : undefined;
+    const account = 'by' in more ? more.by : about;
     const client = 'client' in more ? more.client : undefined;
     const principal =
       account !== undefined ? `user:${account}` : client === undefined ? 'nobody' : `client:${client}`;
@@ -156,7 +161,8 @@ const told =
       ...(client === undefined ? {} : { client }),
       ...(address === undefined ? {} : { address }),
     };
-    audit?.record({ id: randomUUID(), event, status, agent, path: '' });
+    const query = 'change' in more && about !== undefined ? { query: `account=${about}` } : {};
+    audit?.record({ id: randomUUID(), event, status, agent, path: '', ...query });
   };
 
 /** Starts, and stops on SIGTERM or SIGINT; a second signal ends the process at once. */

@@ -8,6 +8,7 @@ import type { AuthorizationServer } from './auth/authorization-server.js';
 import type { Place } from './auth/brands.js';
 import { createDirectory, type Ask, type CompileGrant } from './auth/directory.js';
 import type { AccessEvent } from './auth/events.js';
+import type { Letter } from './auth/letters.js';
 import { openAccessState, type AccessState } from './auth/access-state.js';
 import { openRoles } from './auth/roles.js';
 import { queries } from './clinic/queries.js';
@@ -25,6 +26,9 @@ import type { Queue } from './jobs/queue.js';
 import { reindexRun } from './jobs/reindex.js';
 import { keepIndexCurrent, makeWholeIndex } from './jobs/whole-index.js';
 import { startWorker, type Worker } from './jobs/worker.js';
+import { folderMail } from './notifications/folder.js';
+import type { Mail } from './notifications/mail.js';
+import { smtpMail } from './notifications/smtp.js';
 import { searchIndexVersion } from './search/index-rows.js';
 import type { Documents } from './storage/documents.js';
 import { openMongoDocuments } from './storage/mongo/documents.js';
@@ -212,6 +216,7 @@ export async function createSystem(
     }
     const queue = openQueue(documents);
     let worker: Worker | undefined;
+    let letters: Worker | undefined;
     const jobs: Jobs = { queue, parameters: active, wake: () => worker?.wake() };
     const runs = { reindex: reindexRun({ store, parameters: active, rowsOf, core: wanted }) };
     const dispatch = createDispatch({
@@ -247,6 +252,12 @@ export async function createSystem(
           privateJwks: config.privateJwks,
           directory: createDirectory(asking(dispatch)),
           compile,
+          mail: mailBy(config),
+          async post(letter) {
+            await queue.add('letter', letter, 'system');
+            // What comes of a reset must not be felt by the next request: it waits for the worker's own time.
+            if (letter.kind !== 'reset') letters?.wake();
+          },
           onEvent,
           onFailure: error => notices.failure(error, 'authorization'),
           onNotice: notice => notices.info(notice),
@@ -260,7 +271,12 @@ export async function createSystem(
       jobs,
       parameters: active,
       work() {
-        worker ??= startWorker(queue, runs, (error, job) => notices.failure(error, job));
+        const failed = (error: unknown, job: string): void => notices.failure(error, job);
+        worker ??= startWorker(queue, runs, failed);
+        // Beside the other jobs, which may take hours. A mail server may be away for an hour.
+        const deliver = authorization?.deliver;
+        if (deliver !== undefined)
+          letters ??= startWorker(queue, { letter: ({ job }) => deliver(job.input as Letter) }, failed, 12);
       },
       reindex: progress => makeWholeIndex(whole, progress),
       audit,
@@ -276,6 +292,7 @@ export async function createSystem(
         await consents.stop();
         authorization?.close();
         await worker?.stop();
+        await letters?.stop();
         active.close();
         await audit?.close();
         await store.close();
@@ -309,6 +326,11 @@ const asking =
     const { entry = [] } = JSON.parse(Buffer.from(body).toString()) as { entry?: { resource: JsonObject }[] };
     return entry.map(({ resource }) => resource);
   };
+
+function mailBy({ smtpUrl, smtpCa, mailFrom, mailFolder }: Config): Mail | undefined {
+  if (smtpUrl !== undefined) return smtpMail({ url: smtpUrl, from: mailFrom!, ca: smtpCa });
+  return mailFolder === undefined ? undefined : folderMail(mailFolder);
+}
 
 async function openStorage(config: Config): Promise<{ store: Store; documents: Documents }> {
   if (config.mongoUrl !== undefined) {

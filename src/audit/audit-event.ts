@@ -96,7 +96,7 @@ function eventOf(
   const { at, id: request, event, status, agent, query } = entry;
   const { action, code, versions, observer, patientsOf, id } = about;
   const login = logins[event];
-  const isRest = !besideFhir.has(event);
+  const isRest = !besideFhir.has(event) && !event.startsWith('account-');
   const patients = [...new Set(versions.flatMap(version => patientsOf(version)))];
   const withData = action === 'R' || action === 'E';
   const server = { type: { coding: [withData ? dicom('110153', 'Source Role ID') : dicom('110152', 'Destination Role ID')] }, who: { display: observer }, requestor: false }; // prettier-ignore

@@ -1,11 +1,12 @@
 // People who can sign in: each account is one Practitioner, PractitionerRole, Patient or RelatedPerson of the records.
 // Passwords are kept as argon2id hashes; names are compared without case and never told apart from unknown ones.
 import { FhirError } from '../errors.js';
+import { isMailAddress } from '../notifications/mail.js';
 import type { Documents } from '../storage/documents.js';
 import type { User } from './identity.js';
 import type { Ended } from './ended.js';
 import { hashPassword } from './passwords.js';
-import { randomText } from './secrets.js';
+import { hashed, randomText } from './secrets.js';
 
 export interface Account {
   readonly id: string;
@@ -17,7 +18,12 @@ export interface Account {
   readonly facility?: string;
   /** Ids of the patients whose record is theirs to see; for Patient and RelatedPerson. */
   readonly patients?: readonly string[];
-  readonly password: string;
+  /** Its hash; absent until the invitation is taken up. */
+  readonly password?: string;
+  /** Names the invitation that is in force while there is no password. */
+  readonly invitation?: string;
+  /** Where invitations, new passwords and notices go. */
+  readonly mail?: string;
   /** Sealed; absent without a second factor. */
   readonly totp?: string;
   /** Hashes of the recovery codes that were not used. */
@@ -26,8 +32,9 @@ export interface Account {
   readonly created: number;
 }
 
-export type NewAccount = Omit<Account, 'id' | 'created' | 'password' | 'totp' | 'recovery' | 'disabled'> & {
-  readonly password: string;
+export type NewAccount = Pick<Account, 'name' | 'fhirUser' | 'roles' | 'facility' | 'patients' | 'mail'> & {
+  /** Without one it is an account-to-be: somebody has to take up its invitation. */
+  readonly password?: string;
 };
 
 export interface Accounts {
@@ -35,6 +42,8 @@ export interface Accounts {
   add(account: NewAccount): Promise<Account>;
   find(id: string): Promise<Account | undefined>;
   byName(name: string): Promise<Account | undefined>;
+  /** Several may share an address. */
+  byMail(mail: string): Promise<readonly Account[]>;
   list(): Promise<readonly Account[]>;
   /** Changes what is there now, however many change it at once; the same object is no change. @throws FhirError `not-found` */
   change(id: string, change: (account: Account) => Account): Promise<Account>;
@@ -54,29 +63,46 @@ export const accountRoles = [
 
 const collection = 'accounts';
 const names = 'account-names';
+/** Which accounts may have an address; the account says whether it does. */
+const mails = 'account-mails';
+const mailKey = (mail: string): string => hashed(mail.trim().toLowerCase());
 const nameKey = (name: string): string => name.normalize('NFKC').trim().toLowerCase();
 
 export function openAccounts(documents: Documents, onEnded: (what: Ended) => void): Accounts {
   const find = async (id: string): Promise<Account | undefined> =>
     (await documents.get(collection, id))?.value as Account | undefined;
+  const indexMail = async ({ id, mail }: Account): Promise<void> => {
+    if (mail !== undefined) await documents.put(mails, `${mailKey(mail)} ${id}`, id);
+  };
   return {
     find,
     async add({ password, ...given }) {
-      check(given.name, given.fhirUser, given.roles);
+      check(given);
       const account: Account = {
         ...given,
         id: randomText(12),
-        password: await hashPassword(password),
+        ...(password === undefined
+          ? { invitation: randomText(12) }
+          : { password: await hashPassword(password) }),
         created: Date.now(),
       };
       if ((await documents.put(names, nameKey(given.name), account.id, { expected: 0 })) === undefined)
         throw new FhirError('duplicate', `There is an account "${given.name}" already.`);
+      await indexMail(account);
       await documents.put(collection, account.id, account);
       return account;
     },
     async byName(name) {
       const id = (await documents.get(names, nameKey(name)))?.value;
       return typeof id === 'string' ? find(id) : undefined;
+    },
+    async byMail(mail) {
+      const key = mailKey(mail);
+      const listed = await documents.list(mails, { prefix: `${key} `, limit: 100 });
+      const found = await Promise.all(listed.map(({ value }) => find(value as string)));
+      return found.filter(
+        account => account?.mail !== undefined && mailKey(account.mail) === key,
+      ) as Account[];
     },
     async list() {
       return (await documents.list(collection)).map(({ value }) => value as Account);
@@ -87,6 +113,8 @@ export function openAccounts(documents: Documents, onEnded: (what: Ended) => voi
         if (document === undefined) throw new FhirError('not-found', 'There is no such account.');
         const changed = change(document.value as Account);
         if (changed === document.value) return changed;
+        check(changed);
+        if (changed.mail !== (document.value as Account).mail) await indexMail(changed);
         const put = await documents.put(collection, id, changed, { expected: document.revision });
         if (put === undefined) continue;
         onEnded({ account: id });
@@ -96,7 +124,9 @@ export function openAccounts(documents: Documents, onEnded: (what: Ended) => voi
     async remove(id) {
       const taken = await documents.take(collection, id);
       if (taken === undefined) return false;
-      await documents.delete(names, nameKey((taken.value as Account).name));
+      const { name, mail } = taken.value as Account;
+      await documents.delete(names, nameKey(name));
+      if (mail !== undefined) await documents.delete(mails, `${mailKey(mail)} ${id}`);
       onEnded({ account: id });
       return true;
     },
@@ -112,7 +142,7 @@ export const userOf = ({ id, fhirUser, roles, facility, patients }: Account): Us
 });
 
 /** @throws FhirError `value` */
-function check(name: string, fhirUser: string, roles: readonly string[]): void {
+function check({ name, fhirUser, roles, mail }: Omit<NewAccount, 'password'>): void {
   if (!/^\S(?:.{0,98}\S)?$/u.test(name)) throw new FhirError('value', 'A name has 1 to 100 characters.');
   if (!/^(?:Practitioner|PractitionerRole|Patient|RelatedPerson)\/[A-Za-z0-9.-]{1,64}$/.test(fhirUser)) {
     throw new FhirError(
@@ -123,4 +153,6 @@ function check(name: string, fhirUser: string, roles: readonly string[]): void {
   const unknown = roles.find(role => !(accountRoles as readonly string[]).includes(role));
   if (unknown !== undefined)
     throw new FhirError('value', `"${unknown}" is no role: ${accountRoles.join(', ')} are.`);
+  if (mail !== undefined && !isMailAddress(mail))
+    throw new FhirError('value', `"${mail}" is not an e-mail address, such as mpho@example.org.`);
 }

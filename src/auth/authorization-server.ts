@@ -4,6 +4,7 @@ import { onLibraryNotice } from './library-notices.js'; // first: the library sp
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { FhirError } from '../errors.js';
 import type { JsonObject } from '../fhir/json.js';
+import type { Mail } from '../notifications/mail.js';
 import type { Documents } from '../storage/documents.js';
 import { openAccounts, type Accounts } from './accounts.js';
 import { openApprovals, openLaunches } from './approvals.js';
@@ -18,13 +19,18 @@ import { html, sendPage } from './html.js';
 import { interactions } from './interaction.js';
 import { signingKeys, type SigningKeys } from './keys.js';
 import { launchEndpoint } from './launch.js';
+import { sendLetter, type Letter, type PostLetter } from './letters.js';
 import { createLogin } from './login.js';
 import { managePages } from './manage.js';
 import type { Ended } from './ended.js';
 import { openAppPage } from './open-app.js';
+import { openPasswordLinks } from './password-links.js';
+import { passwordPages } from './password-pages.js';
+import { peoplePage } from './people-page.js';
 import { createProvider, textOf } from './provider.js';
 import { openAnswers } from './remembered.js';
 import { issueRegistrationToken } from './registration-token.js';
+import { openRoles } from './roles.js';
 import { openSecrets } from './secrets.js';
 
 export interface AuthorizationServerOptions {
@@ -40,6 +46,10 @@ export interface AuthorizationServerOptions {
   readonly privateJwks: boolean;
   readonly directory: Directory;
   readonly compile: CompileGrant;
+  /** Absent where this server sends no mail: then `post` is not used. */
+  readonly mail: Mail | undefined;
+  /** Puts a letter where `deliver` gets it from. */
+  readonly post: PostLetter;
   readonly onEvent: (event: AccessEvent) => void;
   readonly onFailure: (error: unknown) => void;
   /** Told what the library says of itself. */
@@ -58,6 +68,8 @@ export interface AuthorizationServer {
   readonly brands: () => Promise<BrandBundle | undefined>;
   /** CapabilityStatement.rest.security */
   readonly security: () => JsonObject;
+  /** Sends a letter that was posted; answers how many messages that were. @throws where another try may help */
+  readonly deliver: ((letter: Letter) => Promise<number>) | undefined;
   /** A token with which one app can register itself, for at most these scopes. */
   registrationToken(scopes: readonly string[]): Promise<string>;
   /** Signs with new keys from now on; what the old ones signed stays valid. */
@@ -86,7 +98,12 @@ export async function createAuthorizationServer(
   const launches = openLaunches(documents);
   const answers = openAnswers(documents);
   const brands = openBrands(documents, issuer, options.places);
-  const login = createLogin(documents, accounts, secrets);
+  const roles = openRoles(documents);
+  const login = createLogin(documents, accounts, secrets, roles);
+  const links = openPasswordLinks(documents, accounts);
+  const { mail } = options;
+  const post = mail && options.post;
+  const forgotten = mail && `${authPath}/forgotten`;
   const authenticate = createAuthenticate({ documents, accounts, clients, approvals, compile });
   forget = what => authenticate.forget(what);
 
@@ -104,10 +121,23 @@ export async function createAuthorizationServer(
     }
     throw refusal;
   };
-  const shared = { provider, prefix: authPath, accounts, clients, approvals, answers, login, onEvent };
+  const shared = {
+    provider,
+    prefix: authPath,
+    accounts,
+    clients,
+    approvals,
+    answers,
+    login,
+    forgotten,
+    onEvent,
+  };
+  const people = { ...shared, issuer, documents, links, roles, secrets, post, onEnded };
   const middlewares: readonly Middleware[] = [
     failures(onFailure),
-    managePages({ ...shared, documents, secrets, onEnded }),
+    managePages(people),
+    passwordPages(people),
+    peoplePage(people),
     interactions({ ...shared, bases, launches, directory, compile }),
     openAppPage({ ...shared, bases, launches, directory, compile, secrets }),
     launchEndpoint({ clients, launches, directory, callerOf: bearer, onEvent }),
@@ -150,6 +180,7 @@ export async function createAuthorizationServer(
     },
     brands: () => brands.bundle(),
     security: () => securityOf(current.metadata),
+    deliver: mail && (letter => sendLetter({ documents, accounts, links, secrets, mail, issuer }, letter)),
     registrationToken: scopes => issueRegistrationToken(documents, scopes),
     async rotateKeys() {
       build(await signingKeys(documents, secrets, true));

@@ -15,4 +15,27 @@ export type AccessEvent =
       readonly client?: string;
       readonly grantId?: string;
     }
-  | { readonly kind: 'registered'; readonly client: string };
+  | { readonly kind: 'registered'; readonly client: string }
+  /** `by`: the account of whoever did it, where that is somebody else. */
+  | {
+      readonly kind: 'account';
+      readonly account: string;
+      readonly change: AccountChange;
+      readonly by?: string;
+    }
+  /** Whose, is not known; a name that was typed is not kept. */
+  | { readonly kind: 'reset-asked' }
+  /** A link for a password that is not good. */
+  | { readonly kind: 'link-refused' };
+
+export type AccountChange =
+  | 'invited'
+  | 'invitation-used'
+  | 'password'
+  | 'reset'
+  | 'second-factor'
+  | 'no-second-factor'
+  | 'passkey'
+  | 'no-passkey'
+  | 'disabled'
+  | 'enabled';

@@ -12,7 +12,7 @@ import type { AccessEvent } from './events.js';
 import type { Grant } from './grant.js';
 import { html, sendPage } from './html.js';
 import type { Login } from './login.js';
-import { codePage, passwordPage } from './login-page.js';
+import { answerOf, passwordPage, stepPage } from './login-page.js';
 import { baseOf, lifetimes, originOrScheme, textOf } from './provider.js';
 import { canBeKnown, type Answers } from './remembered.js';
 import { granted, isStaticScope, scopesIn } from './scopes.js';
@@ -27,6 +27,8 @@ export interface InteractionOptions {
   readonly launches: Launches;
   readonly answers: Answers;
   readonly login: Login;
+  /** Where a new password is asked for; absent where this server sends no mail. */
+  readonly forgotten: string | undefined;
   readonly directory: Directory;
   readonly compile: CompileGrant;
   readonly onEvent: (event: AccessEvent) => void;
@@ -89,7 +91,7 @@ async function signIn(
   interaction: Interaction,
   form: URLSearchParams | undefined,
 ): Promise<void> {
-  const { prefix, login, clients, onEvent } = options;
+  const { prefix, login, clients, forgotten, onEvent } = options;
   const clientId = String(interaction.params['client_id']);
   const client = await clients.find(clientId);
   const page = { prefix, leadsTo: redirectOf(interaction) };
@@ -98,22 +100,25 @@ async function signIn(
     sendPage(ctx, 'Sign in', content, { ...page, status });
   if (form === undefined)
     return show(
-      passwordPage({ action, to: client?.name, hint: textOf(interaction.params['login_hint']) ?? '' }),
+      passwordPage({
+        action,
+        to: client?.name,
+        forgotten,
+        hint: textOf(interaction.params['login_hint']) ?? '',
+      }),
     );
   if (form.get('answer') === 'refuse')
     return finish(options, ctx, { error: 'access_denied', error_description: 'the user did not sign in' });
-  const name = form.get('name') ?? '';
-  const code = form.get('code');
-  const step =
-    code === null
-      ? await login.password(interaction.uid, name, form.get('password') ?? '')
-      : await login.code(interaction.uid, code);
-  if (step.is === 'wants-code') return show(codePage({ action }));
-  if (step.is === 'refused') {
-    onEvent({ kind: 'login-refused', client: clientId });
-    return step.why === 'code'
-      ? show(codePage({ action, wrong: true }), 401)
-      : show(passwordPage({ action, to: client?.name, hint: name, wrong: step.why }), 401);
+  const step = await answerOf(login, interaction.uid, form);
+  if (step.is !== 'signed-in') {
+    if (step.is === 'refused') onEvent({ kind: 'login-refused', client: clientId });
+    const { content, status } = stepPage(step, {
+      action,
+      to: client?.name,
+      forgotten,
+      hint: form.get('name') ?? '',
+    });
+    return show(content, status);
   }
   onEvent({ kind: 'login', account: step.account.id, client: clientId });
   await finish(options, ctx, { login: { accountId: step.account.id, amr: [...step.amr], remember: false } });

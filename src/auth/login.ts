@@ -1,29 +1,52 @@
-// Signing in: name and password, then the second factor where there is one. Every refusal reads and takes the same,
-// whatever was wrong. https://pages.nist.gov/800-63-4/sp800-63b.html
+// Signing in: name and password, then the second factor where there is one, or setting one up where a role demands it.
+// Every refusal reads and takes the same, whatever was wrong. https://pages.nist.gov/800-63-4/sp800-63b.html
 import type { Documents } from '../storage/documents.js';
 import type { Account, Accounts } from './accounts.js';
 import { openAttempts } from './attempts.js';
 import { isPassword } from './passwords.js';
+import type { RoleBook } from './roles.js';
 import { hashed, type Secrets } from './secrets.js';
-import { useSecondFactor } from './second-factor.js';
+import { newSecondFactor, proposeSecondFactor, useSecondFactor, type Proposal } from './second-factor.js';
 
 export type LoginStep =
   | { readonly is: 'signed-in'; readonly account: Account; readonly amr: readonly string[] }
   | { readonly is: 'wants-code' }
+  | { readonly is: 'wants-second-factor'; readonly proposal: Proposal; readonly isWrong: boolean }
+  | { readonly is: 'second-factor-on'; readonly codes: readonly string[] }
   | { readonly is: 'refused'; readonly why: 'name-or-password' | 'code' | 'too-late' };
 
 export interface Login {
   /** `attempt` names the form that was filled in; a code has to come by the same one. */
   password(attempt: string, name: string, password: string): Promise<LoginStep>;
   code(attempt: string, code: string): Promise<LoginStep>;
+  /** A code of a second factor that was proposed. */
+  setUp(attempt: string, secret: string, code: string): Promise<LoginStep>;
+  /** The recovery codes were seen. */
+  goOn(attempt: string): Promise<LoginStep>;
   /** Whether it is the password of somebody who is signed in, counted like any other attempt. */
   confirms(account: Account, password: string): Promise<boolean>;
+  /** Whether a role of the account demands a second factor. */
+  demandsSecondFactor(account: Account): Promise<boolean>;
+}
+
+interface Step {
+  readonly account: string;
+  readonly wants: 'code' | 'second-factor' | 'going-on';
 }
 
 const steps = 'login-steps';
 const codeWithin = 5 * 60_000;
+/** An authenticator app has to be found and installed. */
+const setUpWithin = 15 * 60_000;
+const tooLate: LoginStep = { is: 'refused', why: 'too-late' };
+const withCode = ['pwd', 'otp', 'mfa'] as const;
 
-export function createLogin(documents: Documents, accounts: Accounts, secrets: Secrets): Login {
+export function createLogin(
+  documents: Documents,
+  accounts: Accounts,
+  secrets: Secrets,
+  roles: RoleBook,
+): Login {
   const attempts = openAttempts(documents);
   const matches = async (account: Account | undefined, name: string, password: string): Promise<boolean> => {
     const mayTry = await attempts.begin(name);
@@ -32,26 +55,64 @@ export function createLogin(documents: Documents, accounts: Accounts, secrets: S
     if (isRight) await attempts.succeeded(name);
     return isRight;
   };
+  const waitFor = async (attempt: string, step: Step): Promise<void> => {
+    const within = step.wants === 'code' ? codeWithin : setUpWithin;
+    await documents.put(steps, hashed(attempt), step, { expires: Date.now() + within });
+  };
+  /** The account that the step is about; undefined where another is waited for. */
+  const waiting = async (attempt: string, wants: Step['wants']): Promise<Account | undefined> => {
+    const step = (await documents.get(steps, hashed(attempt)))?.value as Step | undefined;
+    if (step?.wants !== wants) return undefined;
+    const account = await accounts.find(step.account);
+    return account?.disabled === true ? undefined : account;
+  };
+  const demandsSecondFactor = async (account: Account): Promise<boolean> => {
+    const book = await roles.all();
+    return account.roles.some(role => book.get(role)?.secondFactor === 'required');
+  };
   return {
     async password(attempt, name, password) {
       const account = await accounts.byName(name);
       if (!(await matches(account, name, password)) || account === undefined)
         return { is: 'refused', why: 'name-or-password' };
-      if (account.totp === undefined) return { is: 'signed-in', account, amr: ['pwd'] };
-      await documents.put(steps, hashed(attempt), account.id, { expires: Date.now() + codeWithin });
-      return { is: 'wants-code' };
+      if (account.totp !== undefined) {
+        await waitFor(attempt, { account: account.id, wants: 'code' });
+        return { is: 'wants-code' };
+      }
+      if (!(await demandsSecondFactor(account))) return { is: 'signed-in', account, amr: ['pwd'] };
+      await waitFor(attempt, { account: account.id, wants: 'second-factor' });
+      return { is: 'wants-second-factor', proposal: proposeSecondFactor(account), isWrong: false };
     },
     async code(attempt, code) {
-      const id = (await documents.get(steps, hashed(attempt)))?.value;
-      if (typeof id !== 'string') return { is: 'refused', why: 'too-late' };
+      const account = await waiting(attempt, 'code');
+      if (account === undefined) return tooLate;
+      const { id } = account;
       if (!(await attempts.begin(`code of ${id}`))) return { is: 'refused', why: 'code' };
       if (!(await useSecondFactor(accounts, secrets, id, code))) return { is: 'refused', why: 'code' };
       await attempts.succeeded(`code of ${id}`);
       await documents.delete(steps, hashed(attempt));
-      const account = await accounts.find(id);
-      if (account === undefined || account.disabled === true) return { is: 'refused', why: 'too-late' };
-      return { is: 'signed-in', account, amr: ['pwd', 'otp', 'mfa'] };
+      return { is: 'signed-in', account, amr: withCode };
+    },
+    async setUp(attempt, secret, code) {
+      const account = await waiting(attempt, 'second-factor');
+      if (account === undefined) return tooLate;
+      const made = newSecondFactor(secrets, secret, code);
+      if (made === undefined)
+        return { is: 'wants-second-factor', proposal: proposeSecondFactor(account, secret), isWrong: true };
+      const changed = await accounts.change(account.id, each =>
+        each.totp === undefined ? { ...each, ...made.kept } : each,
+      );
+      if (changed.totp !== made.kept.totp) return tooLate; // it was set up meanwhile
+      await waitFor(attempt, { account: account.id, wants: 'going-on' });
+      return { is: 'second-factor-on', codes: made.codes };
+    },
+    async goOn(attempt) {
+      const account = await waiting(attempt, 'going-on');
+      if (account === undefined || (await documents.take(steps, hashed(attempt))) === undefined)
+        return tooLate;
+      return { is: 'signed-in', account, amr: withCode };
     },
     confirms: (account, password) => matches(account, account.name, password),
+    demandsSecondFactor,
   };
 }

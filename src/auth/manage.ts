@@ -12,14 +12,18 @@ import type { AccessEvent } from './events.js';
 import { html, sendPage, style, type Html } from './html.js';
 import { isSameOrigin } from './interaction.js';
 import type { Login } from './login.js';
-import { codePage, passwordPage } from './login-page.js';
+import type { Notice, PostLetter } from './letters.js';
+import { recoveryCodes, secondFactorFields } from './login-page.js';
 import type { Answers } from './remembered.js';
 import type { Ended } from './ended.js';
 import { endSession, liveSessions } from './oidc-adapter.js';
+import { endSessions, isSealed, sessionOf, type OwnSession } from './own-session.js';
+import { signIn } from './own-sign-in.js';
+import { mayInvite } from './people-page.js';
 import { hashPassword } from './passwords.js';
-import { lifetimes } from './provider.js';
-import { confirmSecondFactor, proposeSecondFactor, withoutSecondFactor } from './second-factor.js';
-import { equalTexts, hashed, randomText, sealOf, type Secrets } from './secrets.js';
+import type { RoleBook } from './roles.js';
+import { newSecondFactor, proposeSecondFactor, withoutSecondFactor } from './second-factor.js';
+import { hashed, sealOf, type Secrets } from './secrets.js';
 
 export interface ManageOptions {
   readonly provider: () => Provider;
@@ -31,6 +35,10 @@ export interface ManageOptions {
   readonly answers: Answers;
   readonly login: Login;
   readonly secrets: Secrets;
+  readonly roles: RoleBook;
+  /** Absent where this server sends no mail. */
+  readonly post: PostLetter | undefined;
+  readonly forgotten: string | undefined;
   readonly onEvent: (event: AccessEvent) => void;
   readonly onEnded: (what: Ended) => void;
 }
@@ -54,10 +62,9 @@ export const managePages =
         prefix: options.prefix,
       });
     if (path === '/sign-in') return signIn(options, ctx, form);
-    const session = await options.provider().Session.get(ctx);
-    const account = await options.accounts.find(session.accountId ?? '');
-    if (account === undefined || account.disabled === true) return goTo(ctx, `${options.prefix}/sign-in`);
-    await manage(options, ctx, session, account, form);
+    const own = await sessionOf(options.provider(), options.accounts, ctx);
+    if (own === undefined) return goTo(ctx, `${options.prefix}/sign-in`);
+    await manage(options, ctx, own, form);
   };
 
 const goTo = (ctx: KoaContextWithOIDC, to: string): void => {
@@ -65,78 +72,16 @@ const goTo = (ctx: KoaContextWithOIDC, to: string): void => {
   ctx.set('location', to);
 };
 
-const attemptCookie = 'tsela_sign_in';
-
-async function signIn(
-  { provider, prefix, login, onEvent }: ManageOptions,
-  ctx: KoaContextWithOIDC,
-  form: URLSearchParams | undefined,
-): Promise<void> {
-  const action = `${prefix}/sign-in`;
-  const show = (content: Html, status = 200): void => sendPage(ctx, 'Sign in', content, { status, prefix });
-  // Binds the form to this browser: nobody can be signed in as somebody else by a form they did not open.
-  const attempt = ctx.cookies.get(attemptCookie, { signed: true });
-  if (form === undefined || attempt === undefined) {
-    ctx.cookies.set(attemptCookie, randomText(), {
-      httpOnly: true,
-      sameSite: 'strict',
-      signed: true,
-      path: action,
-    });
-    return show(passwordPage({ action }));
-  }
-  const name = form.get('name') ?? '';
-  const code = form.get('code');
-  const step =
-    code === null
-      ? await login.password(attempt, name, form.get('password') ?? '')
-      : await login.code(attempt, code);
-  if (step.is === 'wants-code') return show(codePage({ action }));
-  if (step.is === 'refused') {
-    onEvent({ kind: 'login-refused' });
-    return show(
-      step.why === 'code'
-        ? codePage({ action, wrong: true })
-        : passwordPage({ action, hint: name, wrong: step.why }),
-      401,
-    );
-  }
-  await startSession(provider(), ctx, step.account, step.amr);
-  onEvent({ kind: 'login', account: step.account.id });
-  goTo(ctx, `${prefix}/manage`);
-}
-
-/** A session of its own, under a new id: what was in the browser before is not taken over. */
-async function startSession(
-  provider: Provider,
-  ctx: KoaContextWithOIDC,
-  account: Account,
-  amr: readonly string[],
-): Promise<void> {
-  const before = await provider.Session.get(ctx);
-  if (before.accountId !== undefined) await before.destroy();
-  const session = new (provider.Session as unknown as new () => Session)();
-  session.loginAccount({ accountId: account.id, amr: [...amr], transient: true });
-  await session.save(lifetimes.session);
-  ctx.cookies.set(provider.cookieName('session'), session.jti, {
-    httpOnly: true,
-    sameSite: 'lax',
-    signed: true,
-  });
-}
-
 async function manage(
   options: ManageOptions,
   ctx: KoaContextWithOIDC,
-  session: Session,
-  account: Account,
+  { session, account }: OwnSession,
   form: URLSearchParams | undefined,
 ): Promise<void> {
   const { prefix, secrets } = options;
-  const seal = sealOf(secrets, session.uid);
   let said: Html | undefined;
   if (form !== undefined) {
-    if (!equalTexts(form.get('seal') ?? '', seal))
+    if (!isSealed(secrets, session, form))
       return sendPage(ctx, 'This page has expired', html`<p>Open it again.</p>`, { status: 400, prefix });
     try {
       said = await act(options, session, account, form);
@@ -147,7 +92,7 @@ async function manage(
     if (said === undefined) return goTo(ctx, `${prefix}/manage`);
   }
   const fresh = (await options.accounts.find(account.id)) ?? account;
-  sendPage(ctx, 'Your access', await overview(options, session, fresh, seal, said), { prefix });
+  sendPage(ctx, 'Your access', await overview(options, session, fresh, said), { prefix });
 }
 
 /** Does what a form asks; undefined where the page is simply shown anew. */
@@ -157,11 +102,16 @@ async function act(
   account: Account,
   form: URLSearchParams,
 ): Promise<Html | undefined> {
-  const { accounts, answers, approvals, documents, login, secrets, onEnded, onEvent } = options;
+  const { accounts, answers, approvals, documents, login, secrets, post, onEnded, onEvent } = options;
   const which = form.get('which') ?? '';
   const wrongPassword = html`<p class="wrong" role="alert">
     The password is not right, or there were too many attempts.
   </p>`;
+  /** Into the audit trail, and to whose account it is. */
+  const tell = async (of: Notice): Promise<void> => {
+    onEvent({ kind: 'account', account: account.id, change: of });
+    if (account.mail !== undefined) await post?.({ kind: 'notice', account: account.id, of });
+  };
   switch (form.get('do')) {
     case 'revoke': {
       const approval = (await approvals.of(account.id)).find(({ grantId }) => hashed(grantId) === which);
@@ -184,24 +134,26 @@ async function act(
       if (!(await login.confirms(account, form.get('password') ?? ''))) return wrongPassword;
       const password = await hashPassword(form.get('fresh') ?? '');
       await accounts.change(account.id, each => ({ ...each, password }));
-      for (const { uid } of await liveSessions(documents, account.id))
-        if (uid !== session.uid) await endSession(documents, uid, onEnded);
+      await endSessions({ documents, onEnded }, account.id, session);
+      await tell('password');
       return html`<p role="status">The password was changed. Other sessions were ended.</p>`;
     }
     case 'second-factor': {
-      const codes = await confirmSecondFactor(accounts, secrets, account.id, form.get('secret') ?? '', form.get('code') ?? ''); // prettier-ignore
-      if (codes === undefined) return html`<p class="wrong" role="alert">The code is not right.</p>`;
-      return html`<p role="status">
-          From now on you are asked for a code. These recovery codes are shown once; each is good for one
-          sign-in:
-        </p>
-        <ul>
-          ${codes.map(code => html`<li><code>${code.replace(/(.{4})(?=.)/g, '$1-')}</code></li>`)}
-        </ul>`;
+      const made = newSecondFactor(secrets, form.get('secret') ?? '', form.get('code') ?? '');
+      if (made === undefined) return html`<p class="wrong" role="alert">The code is not right.</p>`;
+      const changed = await accounts.change(account.id, each =>
+        each.totp === undefined ? { ...each, ...made.kept } : each,
+      );
+      if (changed.totp !== made.kept.totp) return undefined; // there is one already
+      await tell('second-factor');
+      return recoveryCodes(made.codes);
     }
     case 'no-second-factor': {
       if (!(await login.confirms(account, form.get('password') ?? ''))) return wrongPassword;
+      if (await login.demandsSecondFactor(account))
+        return html`<p class="wrong" role="alert">Your role asks for a second factor.</p>`;
       await accounts.change(account.id, withoutSecondFactor);
+      await tell('no-second-factor');
       return html`<p role="status">You are no longer asked for a code.</p>`;
     }
     default:
@@ -210,13 +162,13 @@ async function act(
 }
 
 async function overview(
-  { prefix, approvals, answers, clients, documents }: ManageOptions,
+  { prefix, approvals, answers, clients, documents, roles, secrets }: ManageOptions,
   session: Session,
   account: Account,
-  seal: string,
   said: Html | undefined,
 ): Promise<Html> {
   const action = `${prefix}/manage`;
+  const seal = sealOf(secrets, session.uid);
   const form = (doing: string, content: Html): Html =>
     html`<form method="post" action="${action}">
       <input type="hidden" name="seal" value="${seal}" /><input
@@ -274,6 +226,7 @@ async function overview(
   return html`${said}
     <p>You are signed in as <strong>${account.name}</strong> (<code>${user.fhirUser}</code>).</p>
     <p><a href="${prefix}/apps">Open an app for a patient</a></p>
+    ${(await mayInvite(roles, account)) && html`<p><a href="${prefix}/people">People who can sign in</a></p>`}
     <h2>Apps with access</h2>
     ${
       approved.length === 0
@@ -311,7 +264,10 @@ async function overview(
     <h2>Second factor</h2>
     ${
       account.totp === undefined
-        ? secondFactorForm(account, form)
+        ? form(
+            'second-factor',
+            html`${secondFactorFields(proposeSecondFactor(account))}<button>Turn on</button>`,
+          )
         : form(
             'no-second-factor',
             html`<p>You are asked for a code when you sign in.</p>
@@ -325,19 +281,4 @@ async function overview(
               /><button>Turn off</button>`,
           )
     }`;
-}
-
-function secondFactorForm(account: Account, form: (doing: string, content: Html) => Html): Html {
-  const { secret, uri } = proposeSecondFactor(account);
-  return form(
-    'second-factor',
-    html`<p>
-        Add this to an authenticator app, then type the code it shows: <a href="${uri}">add</a>, or by hand:
-        <code>${secret}</code>
-      </p>
-      <input type="hidden" name="secret" value="${secret}" />
-      <label for="code">Code</label
-      ><input type="text" id="code" name="code" autocomplete="one-time-code" inputmode="numeric" required />
-      <button>Turn on</button>`,
-  );
 }

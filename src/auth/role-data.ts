@@ -44,7 +44,8 @@ export const shippedRoles: Readonly<Record<string, Role>> = {
     reach: 'all',
     purpose: 'HOPERAT',
     permissions: [{ types: ['*'], may: 'cruds' }],
-    abilities: ['disclosures', 'explain', 'expunge', 'roles', 'unlabel'],
+    abilities: ['disclosures', 'explain', 'expunge', 'people', 'roles', 'unlabel'],
+    secondFactor: 'required',
   },
   doctor: {
     says: 'Reads and writes the whole record, prescribes.',

@@ -1,7 +1,15 @@
 // A role as data; roles.ts reads and keeps them, smart-grant.ts compiles them. docs/roles.md
 
 /** What is not an interaction on a type. */
-export const abilities = ['break-glass', 'disclosures', 'explain', 'expunge', 'roles', 'unlabel'] as const;
+export const abilities = [
+  'break-glass',
+  'disclosures',
+  'explain',
+  'expunge',
+  'people',
+  'roles',
+  'unlabel',
+] as const;
 export type Ability = (typeof abilities)[number];
 
 export interface RolePermission {
@@ -28,6 +36,8 @@ export interface Role {
   readonly abilities?: readonly Ability[];
   /** Why its people look at records: a code of v3-ActReason. */
   readonly purpose?: string;
+  /** `required`: its people sign in with a second factor or a passkey, and are asked to set one up. */
+  readonly secondFactor?: 'required';
   /** `exempt`: patients' consent does not bind it. */
   readonly consent?: 'exempt';
 }

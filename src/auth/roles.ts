@@ -116,11 +116,26 @@ export function readRole(given: unknown): Role {
     return unknown === undefined ? types : wrong(`"${unknown}" in ${what} is no resource type.`);
   };
   if (!isRecord(given)) return wrong('it is a JSON object.');
-  only(given, ['says', 'reach', 'permissions', 'masks', 'abilities', 'purpose', 'consent'], 'a role');
-  const { says, reach, permissions, masks = {}, abilities: able = [], purpose, consent } = given;
+  only(
+    given,
+    ['says', 'reach', 'permissions', 'masks', 'abilities', 'purpose', 'secondFactor', 'consent'],
+    'a role',
+  );
+  const {
+    says,
+    reach,
+    permissions,
+    masks = {},
+    abilities: able = [],
+    purpose,
+    secondFactor,
+    consent,
+  } = given;
   if (!isText(says)) return wrong('says is a sentence.');
   if (reach !== 'all' && reach !== 'own') return wrong('reach is "all" or "own".');
   if (consent !== undefined && consent !== 'exempt') return wrong('consent is "exempt", or absent.');
+  if (secondFactor !== undefined && secondFactor !== 'required')
+    return wrong('secondFactor is "required", or absent.');
   if (purpose !== undefined && !(isText(purpose) && /^[A-Z]{2,12}$/.test(purpose)))
     return wrong('purpose is a code of v3-ActReason, such as "TREAT".');
   if (!Array.isArray(permissions)) return wrong('permissions is a list.');
@@ -151,6 +166,7 @@ export function readRole(given: unknown): Role {
     ...(Object.keys(masks).length === 0 ? {} : { masks: readMasks(masks, texts, wrong) }),
     ...(texts(able, 'abilities').length === 0 ? {} : { abilities: able as Ability[] }),
     ...(purpose === undefined ? {} : { purpose }),
+    ...(secondFactor === undefined ? {} : { secondFactor }),
     ...(consent === undefined ? {} : { consent }),
   };
   for (const type of Object.keys(role.masks ?? {})) {

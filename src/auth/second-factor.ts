@@ -22,30 +22,33 @@ const totpOf = (secret: string, label: string): TOTP =>
     secret: Secret.fromBase32(secret),
   });
 
-/** A new secret, to be confirmed by a code before it counts; `uri` is what an authenticator app reads. */
-export function proposeSecondFactor(account: Account): { secret: string; uri: string } {
-  const secret = new Secret({ size: 20 }).base32;
-  return { secret, uri: totpOf(secret, account.name).toString() };
+export interface Proposal {
+  /** Base32, to be typed into an authenticator app. */
+  readonly secret: string;
+  /** `otpauth:`, to be opened by one. */
+  readonly uri: string;
 }
 
-/** Turns it on where the code is right; answers the recovery codes, which are shown once. */
-export async function confirmSecondFactor(
-  accounts: Accounts,
-  secrets: Secrets,
-  id: string,
-  secret: string,
-  code: string,
-): Promise<readonly string[] | undefined> {
+/** A new secret, to be confirmed by a code before it counts; or one that was proposed, once more. */
+export function proposeSecondFactor(account: Account, secret = new Secret({ size: 20 }).base32): Proposal {
+  const known = isSecret(secret) ? secret : new Secret({ size: 20 }).base32;
+  return { secret: known, uri: totpOf(known, account.name).toString() };
+}
+
+export interface NewSecondFactor {
+  /** What the account gets. */
+  readonly kept: Pick<Account, 'totp' | 'recovery'>;
+  /** Recovery codes, to be shown once. */
+  readonly codes: readonly string[];
+}
+
+/** A second factor of the secret; undefined where the code is not of it. */
+export function newSecondFactor(secrets: Secrets, secret: string, code: string): NewSecondFactor | undefined {
   const step = stepOf(secret, code);
   if (step === undefined) return undefined;
   const codes = Array.from({ length: 10 }, recoveryCode);
   const sealed: Sealed = { secret, lastStep: step };
-  await accounts.change(id, account => ({
-    ...account,
-    totp: secrets.seal(purpose, sealed),
-    recovery: codes.map(hashed),
-  }));
-  return codes;
+  return { kept: { totp: secrets.seal(purpose, sealed), recovery: codes.map(hashed) }, codes };
 }
 
 export const withoutSecondFactor = ({ totp: _, recovery: __, ...account }: Account): Account => account;
@@ -83,9 +86,12 @@ function using(account: Account, totp: string, secrets: Secrets, code: string): 
 
 /** The time step whose code it is, now or one step to either side. */
 function stepOf(secret: string, code: string): number | undefined {
+  if (!isSecret(secret)) return undefined;
   const delta = totpOf(secret, '').validate({ token: code, window: 1 });
   return delta === null ? undefined : Math.floor(Date.now() / 1000 / period) + delta;
 }
+
+const isSecret = (text: string): boolean => /^[A-Z2-7]{32,64}$/.test(text);
 
 const alphabet = 'abcdefghjkmnpqrstuvwxyz23456789';
 /** 12 characters, 59 bits; hyphens are for people. */

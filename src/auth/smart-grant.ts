@@ -123,6 +123,7 @@ const abilityScopes: Readonly<Record<Ability, readonly [type: string, permission
   disclosures: ['AuditEvent', 'search'],
   explain: ['SearchParameter', 'search'],
   expunge: ['AuditEvent', 'search'],
+  people: ['AuditEvent', 'search'],
   roles: ['AuditEvent', 'search'],
   unlabel: ['AuditEvent', 'search'],
 };

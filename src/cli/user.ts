@@ -2,15 +2,21 @@
 // within ten seconds.
 import { createInterface } from 'node:readline';
 import type { Account, Accounts } from '../auth/accounts.js';
+import type { Letter } from '../auth/letters.js';
+import type { Person } from '../auth/people.js';
 import { Problem } from './problem.js';
-import { withDocuments, type DataOptions } from './target.js';
+import { configOf, withDocuments, type DataOptions } from './target.js';
 
-export interface UserAddOptions extends DataOptions {
+export interface PersonOptions extends DataOptions {
   /** `Practitioner/7` */
   readonly is: string;
   readonly role?: readonly string[];
   readonly patient?: readonly string[];
   readonly facility?: string;
+  readonly mail?: string;
+}
+
+export interface UserAddOptions extends PersonOptions {
   readonly passwordStdin?: boolean;
 }
 
@@ -41,43 +47,84 @@ async function passwordFrom(isStdin: boolean | undefined): Promise<{ password: s
   throw new Problem('There is no password on standard input.', 'Give it as the first line.');
 }
 
-export async function addUser(name: string, options: UserAddOptions): Promise<number> {
-  const { is, role = [], facility } = options;
-  const [, own] = /^Patient\/(.+)$/.exec(is) ?? [];
-  const patients = options.patient ?? (own === undefined ? undefined : [own]);
-  if (is.startsWith('RelatedPerson/') && patients === undefined)
+/** What the options say of a person. @throws Problem where something is left out */
+async function personOf(name: string, options: PersonOptions): Promise<Person> {
+  const { is, role = [], patient, facility, mail } = options;
+  if (is.startsWith('RelatedPerson/') && patient === undefined)
     throw new Problem(
       'A RelatedPerson stands for a patient.',
       'Say for whom: --patient ID, more than once for several.',
     );
+  if (role.length === 0 && !/^(?:Patient|RelatedPerson)\//.test(is))
+    throw new Problem('Which role?', 'For example --role doctor; more than once for several.');
+  return {
+    name,
+    is,
+    roles: role,
+    ...(patient === undefined ? {} : { patients: patient }),
+    ...(facility === undefined ? {} : { facility }),
+    ...(mail === undefined ? {} : { mail }),
+  };
+}
+
+const described = ({ name, fhirUser, roles }: Account): string =>
+  `${name}, who is ${fhirUser} (${roles.join(', ')})`;
+
+export async function addUser(name: string, options: UserAddOptions): Promise<number> {
+  const { accountOf } = await import('../auth/people.js');
+  const given = accountOf(await personOf(name, options));
   const { password, shown } = await passwordFrom(options.passwordStdin);
-  const account = await withAccounts(options, accounts =>
-    accounts.add({
-      name,
-      password,
-      fhirUser: is,
-      roles: role.length > 0 ? role : [defaultRole(is)],
-      ...(facility === undefined ? {} : { facility }),
-      ...(patients === undefined ? {} : { patients }),
-    }),
+  const account = await withAccounts(options, accounts => accounts.add({ ...given, password }));
+  process.stdout.write(`Added ${described(account)}.\n${shown}`);
+  return 0;
+}
+
+export async function inviteUser(name: string, options: PersonOptions): Promise<number> {
+  const person = await personOf(name, options);
+  const { originOf } = await import('../config.js');
+  const { openAccounts } = await import('../auth/accounts.js');
+  const { linkTo, timeOf } = await import('../auth/letters.js');
+  const { openPasswordLinks } = await import('../auth/password-links.js');
+  const { invited } = await import('../auth/people.js');
+  const config = await configOf(options);
+  return withDocuments(options, async documents => {
+    const accounts = openAccounts(documents, () => undefined);
+    const account = await invited(accounts, person);
+    process.stdout.write(`Invited ${described(account)}.\n`);
+    if (account.mail !== undefined && (config.smtpUrl ?? config.mailFolder) !== undefined) {
+      const { openQueue } = await import('../jobs/in-process/queue.js');
+      const letter: Letter = { kind: 'invitation', account: account.id };
+      await openQueue(documents).add('letter', letter, 'system');
+      process.stdout.write(`  The server sends the invitation to ${account.mail}.\n`);
+      return 0;
+    }
+    const { link, until } = await openPasswordLinks(documents, accounts).issue(account, 'invitation');
+    process.stdout.write(`  Link  ${linkTo(`${originOf(config)}/auth`, link)}\n`);
+    process.stdout.write(`  (shown once, good once, until ${timeOf(until)})\n`);
+    return 0;
+  });
+}
+
+/** An address, or none. */
+export async function setMail(name: string, mail: string | undefined, options: DataOptions): Promise<number> {
+  await withAccounts(options, async accounts =>
+    accounts.change((await found(accounts, name)).id, ({ mail: _, ...account }) => ({
+      ...account,
+      ...(mail === undefined ? {} : { mail }),
+    })),
   );
   process.stdout.write(
-    `Added ${account.name}, who is ${account.fhirUser} (${account.roles.join(', ')}).\n${shown}`,
+    mail === undefined ? `${name} gets no mail.\n` : `Mail for ${name} goes to ${mail}.\n`,
   );
   return 0;
 }
 
-const defaultRole = (is: string): string => {
-  if (is.startsWith('Patient/')) return 'patient';
-  if (is.startsWith('RelatedPerson/')) return 'proxy';
-  throw new Problem('Which role?', 'For example --role doctor; more than once for several.');
-};
-
 export async function listUsers(options: DataOptions): Promise<number> {
   const accounts = await withAccounts(options, all => all.list());
-  for (const { name, fhirUser, roles, facility, totp, disabled } of accounts) {
+  for (const { name, fhirUser, roles, facility, password, totp, disabled } of accounts) {
     const notes = [
       ...(facility === undefined ? [] : [`of ${facility}`]),
+      ...(password === undefined ? ['invited'] : []),
       ...(totp === undefined ? [] : ['second factor']),
       ...(disabled === true ? ['disabled'] : []),
     ];
@@ -107,14 +154,14 @@ export async function setPassword(
   options: DataOptions & { readonly passwordStdin?: boolean; readonly withoutSecondFactor?: boolean },
 ): Promise<number> {
   const { hashPassword } = await import('../auth/passwords.js');
+  const { withPassword } = await import('../auth/password-links.js');
   const { withoutSecondFactor } = await import('../auth/second-factor.js');
   const { password, shown } = await passwordFrom(options.passwordStdin);
   const hash = await hashPassword(password);
   await withAccounts(options, async accounts =>
-    accounts.change((await found(accounts, name)).id, account => ({
-      ...(options.withoutSecondFactor === true ? withoutSecondFactor(account) : account),
-      password: hash,
-    })),
+    accounts.change((await found(accounts, name)).id, account =>
+      withPassword(options.withoutSecondFactor === true ? withoutSecondFactor(account) : account, hash),
+    ),
   );
   process.stdout.write(`The password of ${name} was changed.\n${shown}`);
   return 0;

@@ -1,5 +1,6 @@
 // How often one may ask: a bucket of tokens per key, filled evenly. In the memory of this process: several processes of
 // one server count each for itself. https://www.rfc-editor.org/rfc/rfc6585#section-4
+import { network } from '../auth/allowance.js';
 import type { Grant } from '../auth/grant.js';
 import type { Config } from '../config.js';
 import { FhirError } from '../errors.js';
@@ -110,13 +111,3 @@ const whose: Readonly<Record<Kind, string>> = {
 
 /** An app is counted for each of its users: many people use one app. */
 const ownerOf = ({ principal, agent }: Grant): string => `${principal} ${agent?.client ?? ''}`;
-
-/** One customer of a provider has a whole /64 of IPv6. */
-function network(address: string): string {
-  if (!address.includes(':')) return address;
-  const [before = '', after] = address.split('::');
-  const head = before === '' ? [] : before.split(':');
-  const tail = after === undefined || after === '' ? [] : after.split(':');
-  const zeros = after === undefined ? 0 : Math.max(0, 8 - head.length - tail.length);
-  return [...head, ...Array<string>(zeros).fill('0'), ...tail].slice(0, 4).join(':');
-}

@@ -28,12 +28,13 @@ class Stopped extends Error {}
 const every = 5_000;
 const leaseKept = 5_000;
 /** After so many failures in a row a job is given up. */
-const mostFailures = 8;
+const usualFailures = 8;
 
 export function startWorker(
   queue: Queue,
   kinds: Readonly<Record<string, Run>>,
   onFailure: (error: unknown, jobId: string) => void,
+  mostFailures = usualFailures,
 ): Worker {
   const stopping = new AbortController();
   let asleep: (() => void) | undefined;

@@ -1,0 +1,51 @@
+// Signing in to the pages of this server, for no app: they manage what somebody has, or who can sign in.
+import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
+import type { AccessEvent } from './events.js';
+import { sendPage, type Html } from './html.js';
+import type { Login } from './login.js';
+import { answerOf, passwordPage, stepPage } from './login-page.js';
+import { startSession } from './own-session.js';
+import { randomText } from './secrets.js';
+
+export interface SignInOptions {
+  readonly provider: () => Provider;
+  readonly prefix: string;
+  readonly login: Login;
+  /** Where a new password is asked for; absent where this server sends no mail. */
+  readonly forgotten: string | undefined;
+  readonly onEvent: (event: AccessEvent) => void;
+}
+
+const attemptCookie = 'tsela_sign_in';
+
+export async function signIn(
+  { provider, prefix, login, forgotten, onEvent }: SignInOptions,
+  ctx: KoaContextWithOIDC,
+  form: URLSearchParams | undefined,
+): Promise<void> {
+  const path = `${prefix}/sign-in`;
+  const then = ctx.query['then'] === 'people' ? 'people' : 'manage';
+  const action = then === 'manage' ? path : `${path}?then=${then}`;
+  const show = (content: Html, status = 200): void => sendPage(ctx, 'Sign in', content, { status, prefix });
+  // Binds the form to this browser: nobody can be signed in as somebody else by a form they did not open.
+  const attempt = ctx.cookies.get(attemptCookie, { signed: true });
+  if (form === undefined || attempt === undefined) {
+    ctx.cookies.set(attemptCookie, randomText(), {
+      httpOnly: true,
+      sameSite: 'strict',
+      signed: true,
+      path,
+    });
+    return show(passwordPage({ action, forgotten }));
+  }
+  const step = await answerOf(login, attempt, form);
+  if (step.is !== 'signed-in') {
+    if (step.is === 'refused') onEvent({ kind: 'login-refused' });
+    const { content, status } = stepPage(step, { action, forgotten, hint: form.get('name') ?? '' });
+    return show(content, status);
+  }
+  await startSession(provider(), ctx, step.account, step.amr);
+  onEvent({ kind: 'login', account: step.account.id });
+  ctx.status = 303;
+  ctx.set('location', `${prefix}/${then}`);
+}
