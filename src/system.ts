@@ -41,7 +41,8 @@ import { remoteTerminology } from './terminology/remote.js';
 import { serverTerminology, type ServerTerminology } from './terminology/server-catalog.js';
 import { createValidation } from './validation/validation.js';
 import { openAuditTrail } from './system/audit-trail.js';
-import { openConsents } from './system/consents.js';
+import { openConsents, type OwnConsents } from './system/consents.js';
+import type { District as ConsentDistrict } from './system/spanning-consents.js';
 import { compileBy } from './system/policy.js';
 import { openPackages } from './system/packages.js';
 import { storedDefinitions } from './system/stored-definitions.js';
@@ -85,7 +86,11 @@ export interface System {
   readonly compile: CompileGrant;
   /** What grants depend on besides roles and labels. */
   readonly access: AccessState;
-  /** Where consents and policies find records, where that is more than the own store. */
+  /** What consents do on the own store. */
+  readonly consents: OwnConsents;
+  /** Has consents bind what others have, and theirs bind what is here. */
+  readonly joinDistrict: (district: ConsentDistrict) => void;
+  /** Where policies find records, where that is more than the own store. */
   readonly serveFrom: (all: () => ServedStore) => void;
   /** What codes mean here: R4's definitions, those stored and those loaded. */
   readonly terminology: ServerTerminology;
@@ -117,6 +122,7 @@ export async function createSystem(
   const { store: opened, documents } = await openStorage(config);
   let unwatch = (): void => undefined;
   let served: () => ServedStore;
+  let district: ConsentDistrict | undefined;
   const closing: { consents?: Consents } = {};
   let parameters: ActiveParameters | undefined;
   let audit: Audit | undefined;
@@ -179,7 +185,8 @@ export async function createSystem(
       above,
     );
     const consents = openConsents({
-      store: () => served(),
+      store,
+      district: () => district,
       settings,
       state: access,
       breakGlassMinutes: config.breakGlassMinutes,
@@ -282,6 +289,10 @@ export async function createSystem(
       audit,
       compile,
       access,
+      consents,
+      joinDistrict(joined) {
+        district = joined;
+      },
       serveFrom(all) {
         served = all;
       },

@@ -134,7 +134,7 @@ function namesIn(
 }
 
 /** Kinds that somebody may belong to many of. */
-const ofMany = new Set(['PractitionerRole', 'Organization', 'CareTeam', 'Group']);
+export const ofMany = new Set(['PractitionerRole', 'Organization', 'CareTeam', 'Group']);
 const actorTypes = new Set(['Practitioner', 'RelatedPerson', 'Patient', ...ofMany]);
 /** Calls by name who belongs to more of a kind than could be looked at. */
 export const everyOf = (type: string): string => `${type}/*`;

@@ -77,6 +77,7 @@ export function commit<T extends readonly Prepared[]>(
         return prepared;
       } catch (error) {
         if (!(error instanceof WriteConflict)) throw error;
+        await consents?.refused(asked);
         refuse(error, writes);
         if (error.reason === 'index') await context.settings.refreshCustom?.();
         if (attempt === attempts) {

@@ -71,6 +71,8 @@ export interface Consents {
   /** What a change of consents changes in other resources, for the same commit. */
   effects(writes: readonly Write[]): Promise<readonly Write[]>;
   committed(writes: readonly Write[]): Promise<void>;
+  /** Nothing of them was stored. */
+  refused(writes: readonly Write[]): Promise<void>;
   /** Lets an account see past a patient's consent until then, ms since 1970 UTC. */
   breakGlass(broken: { account: string; patient: string; reason: string; until: number }): Promise<void>;
   /** How long that is, in minutes. */

@@ -5,10 +5,12 @@ import { isObject, type Json, type JsonObject } from '../fhir/json.js';
 import { parseReference } from '../fhir/reference.js';
 import type { ReferenceRow } from './rows.js';
 
-/** The parameter of such rows; no search can name it. */
+/** The parameters of such rows, and of what a Binary's securityContext names; no search can name them. */
 export const binaryParam = '_binary';
+export const contextParam = '_context';
 
 export function binaryRows(resource: JsonObject, bases: readonly string[]): ReferenceRow[] {
+  if (resource['resourceType'] === 'Binary') return contextRows(resource, bases);
   const found = new Set<string>();
   gather(resource, bases, found);
   if (found.size === 0) return none;
@@ -16,6 +18,14 @@ export function binaryRows(resource: JsonObject, bases: readonly string[]): Refe
 }
 
 const none: ReferenceRow[] = [];
+
+function contextRows({ securityContext }: JsonObject, bases: readonly string[]): ReferenceRow[] {
+  const reference = isObject(securityContext) ? securityContext['reference'] : undefined;
+  if (typeof reference !== 'string') return none;
+  const about = parseReference(reference, bases);
+  if (about.kind !== 'literal' || about.base !== undefined) return none;
+  return [{ kind: 'reference', param: contextParam, target: `${about.type}/${about.id}`, version: '' }];
+}
 
 function gather(object: JsonObject, bases: readonly string[], found: Set<string>): void {
   for (const name in object) {

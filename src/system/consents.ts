@@ -1,8 +1,16 @@
 // Patients' consents on a store: the labels they put on what is written, and on what is there when a Consent changes, in
 // its own commit. Where that is more than one commit holds, the patient's record is closed first and the rest filled in.
 // docs/consent.md
-import { edgesOf, labelCodes, rulesOf, withConsentLabels, type Rule } from '../auth/patient-consent.js';
+import {
+  denies,
+  everyone,
+  labelCodes,
+  rulesOf,
+  withConsentLabels,
+  type Rule,
+} from '../auth/patient-consent.js';
 import { byServer } from '../auth/server-writes.js';
+import { FhirError } from '../errors.js';
 import { now as instantNow } from '../fhir/ids.js';
 import type { Consents, Settings } from '../interactions/context.js';
 import { stamp } from '../fhir/stamp.js';
@@ -10,11 +18,11 @@ import { refKey, type Resource } from '../fhir/resource.js';
 import { resourceIn, rowsIn, rowsOf } from '../interactions/prepare.js';
 import { indexRows } from '../search/index-rows.js';
 import { inCompartment, ownersIn, typesInCompartment } from '../search/compartment.js';
-import { and, type SearchPlan } from '../search/plan.js';
+import { and, type Node, type SearchPlan } from '../search/plan.js';
 import { equal, leaf } from '../search/types/search-type.js';
-import { parseJson } from '../fhir/json.js';
 import type { AccessState, Broken } from '../auth/access-state.js';
 import { everyVersion } from '../storage/every-version.js';
+import { carryOut, closeAt, insteadOf, patientsOf, reopen, type Closing, type District, type Instead, type Neighbour } from './spanning-consents.js'; // prettier-ignore
 import { WriteConflict, type ServedStore, type Version, type Write } from '../storage/store.js';
 
 /** So many labels go into the Consent's own commit. */
@@ -42,8 +50,10 @@ class Recent {
 }
 
 export interface ConsentOptions {
-  /** Of the records; that of a district may lead to several. */
-  readonly store: () => ServedStore;
+  /** Of the records that are labelled. */
+  readonly store: ServedStore;
+  /** Where there are others: what they have is labelled too. */
+  readonly district: () => District | undefined;
   readonly settings: Settings;
   readonly state: AccessState;
   readonly breakGlassMinutes: number;
@@ -52,8 +62,12 @@ export interface ConsentOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-export function openConsents(options: ConsentOptions): Consents {
-  const { store, settings, state, breakGlassMinutes, onFailure } = options;
+export interface OwnConsents extends Consents {
+  readonly neighbour: Neighbour;
+}
+
+export function openConsents(options: ConsentOptions): OwnConsents {
+  const { store, district, settings, state, breakGlassMinutes, onFailure } = options;
   const { bases } = settings;
 
   const ownersOf = (resource: Resource, id: string | undefined): readonly string[] =>
@@ -61,18 +75,26 @@ export function openConsents(options: ConsentOptions): Consents {
       ? id === undefined ? [] : [id]
       : ownersIn('Patient', resource.resourceType, rowsOf(resource, settings)); // prettier-ignore
 
-  /** Consents of the patient that are active, as they are stored; `instead` stands for what a commit makes of some. */
-  const consentsOf = async (
-    patient: string,
-    instead: ReadonlyMap<string, Resource | undefined> = new Map(),
-  ): Promise<Rules> => {
+  const everywhere = (): ServedStore => district()?.everywhere() ?? store;
+  /** @throws FhirError `unavailable` where a facility does not answer: it may have others */
+  async function* consentsIn(where: Node): AsyncGenerator<Version> {
+    const from = everywhere();
+    yield* everyVersion(from, { types: ['Consent'], where, sort: [], count: page, total: 'none' });
+    const [absent] = from.absent?.() ?? [];
+    if (absent !== undefined) throw new FhirError('unavailable', absent, { headers: { 'retry-after': '5' } });
+  }
+
+  /**
+   * Consents of the patient that are active, as they are stored; `instead` stands for what a commit makes of some.
+   * @throws FhirError `unavailable`
+   */
+  const consentsOf = async (patient: string, instead: Instead = new Map()): Promise<Rules> => {
     const found = new Map<string, Resource | undefined>();
     const where = and(
       inCompartment('Patient', patient, ['Consent']),
       leaf('token', 'status', [equal('code', 'active')]),
     );
-    for await (const version of all({ types: ['Consent'], where, sort: [], count: page, total: 'none' }))
-      found.set(refKey(version.ref), resourceIn(version));
+    for await (const version of consentsIn(where)) found.set(refKey(version.ref), resourceIn(version));
     for (const [key, resource] of instead) found.set(key, resource);
     const at = Date.now();
     return [...found.entries()]
@@ -88,7 +110,7 @@ export function openConsents(options: ConsentOptions): Consents {
     return rules;
   };
   /** '' while there is no Consent at all, as in most stores; undefined where it cannot be told. */
-  const stateNow = (): string | undefined => store().stateOf?.('Consent');
+  const stateNow = (): string | undefined => everywhere().stateOf?.('Consent');
   /** What was found a moment ago, while no Consent was written: the entries of a Bundle are about one patient. */
   const recent = new Map<string, Recent>();
   const consentsNow = (patient: string): Promise<Rules> => {
@@ -111,7 +133,7 @@ export function openConsents(options: ConsentOptions): Consents {
   const isAbout = (consent: Resource, patient: string): boolean =>
     ownersOf(consent, undefined).includes(patient);
 
-  const all = (plan: SearchPlan): AsyncGenerator<Version> => everyVersion(store(), plan);
+  const all = (plan: SearchPlan): AsyncGenerator<Version> => everyVersion(store, plan);
 
   const labelsOf = async (
     resource: Resource,
@@ -133,10 +155,7 @@ export function openConsents(options: ConsentOptions): Consents {
   const openly = (rule: Rule): Rule => ({ ...rule, covers: () => true });
 
   /** What has other labels than the consents want, of one patient. */
-  async function* wanting(
-    patient: string,
-    instead?: ReadonlyMap<string, Resource | undefined>,
-  ): AsyncGenerator<Write> {
+  async function* wanting(patient: string, instead?: Instead): AsyncGenerator<Write> {
     const where = inCompartment('Patient', patient, types);
     const known = new Map<string, Promise<Rules>>();
     const rulesBy = (owner: string): Promise<Rules> => {
@@ -165,21 +184,11 @@ export function openConsents(options: ConsentOptions): Consents {
     });
   };
 
-  const patientsOf = (writes: readonly Write[]): readonly string[] => {
-    const consents = writes.filter(write => write.ref.type === 'Consent');
-    if (consents.length === 0) return none;
-    const patients = consents.flatMap(({ rows, replaces }) => [
-      ...ownersIn('Patient', 'Consent', rows),
-      ...ownersIn('Patient', 'Consent', replaces),
-    ]);
-    return [...new Set(patients)];
-  };
-
   /** Names the patient's consents as they are now. */
-  const consentsIn = async (patient: string): Promise<string> => {
-    const where = inCompartment('Patient', patient, ['Consent']);
+  const stateOf = async (patient: string): Promise<string> => {
     const keys: string[] = [];
-    for await (const { ref, version } of all({ types: ['Consent'], where, sort: [], count: page, total: 'none' })) keys.push(`${ref.id} ${version}`); // prettier-ignore
+    for await (const { ref, version } of consentsIn(inCompartment('Patient', patient, ['Consent'])))
+      keys.push(`${ref.id} ${version}`);
     return keys.join();
   };
 
@@ -188,23 +197,23 @@ export function openConsents(options: ConsentOptions): Consents {
     for (let again = true; again;) {
       again = false;
       let some: Write[] = [];
-      const judgedBy = await consentsIn(patient);
+      const judgedBy = await stateOf(patient);
       const commit = async (): Promise<void> => {
         if (some.length === 0) return;
         const writes = some;
         some = [];
         // A consent that came meanwhile has put its own labels on what was read since: they stay.
-        if ((await consentsIn(patient)) !== judgedBy) {
+        if ((await stateOf(patient)) !== judgedBy) {
           again = true;
           return;
         }
         try {
-          await store().commit(writes);
+          await store.commit(writes);
         } catch (error) {
           if (!(error instanceof WriteConflict)) throw error;
           if (error.reason === 'index') await settings.refreshCustom?.();
           // One by one, those that moved are left for the next round.
-          for (const write of writes) await store().commit([write]).catch((one: unknown) => { if (!(one instanceof WriteConflict)) throw one; again = true; }); // prettier-ignore
+          for (const write of writes) await store.commit([write]).catch((one: unknown) => { if (!(one instanceof WriteConflict)) throw one; again = true; }); // prettier-ignore
         }
       };
       for await (const write of wanting(patient)) {
@@ -217,51 +226,70 @@ export function openConsents(options: ConsentOptions): Consents {
 
   const work = state.fillBy(fill, onFailure);
   /** Of commits under way. */
-  const closings = new WeakMap<readonly Write[], readonly string[]>();
+  const closings = new WeakMap<readonly Write[], readonly Closing[]>();
+  const others = (): readonly Neighbour[] => district()?.neighbours() ?? none;
+  const isUnknown = (error: unknown): boolean => error instanceof FhirError && error.code === 'unavailable';
+
+  const own: Neighbour = {
+    async wants(patient, instead) {
+      try {
+        for await (const _ of wanting(patient, instead)) return true;
+        return false;
+      } catch (error) {
+        if (isUnknown(error)) return true;
+        throw error;
+      }
+    },
+    state,
+    wake: () => work.wake(),
+  };
 
   return {
+    neighbour: own,
     labelled: (resource, id) =>
       resource.resourceType !== 'Consent' && stateNow() === ''
         ? withConsentLabels(resource, none)
-        : labelsOf(resource, id),
+        : labelsOf(resource, id).catch(async (error: unknown) => {
+            if (!isUnknown(error)) throw error;
+            // Closed to everyone until it is known who may see it.
+            for (const owner of ownersOf(resource, id)) await state.due(owner, Date.now() + 5_000);
+            return withConsentLabels(resource, [denies(everyone)]);
+          }),
     async effects(writes) {
       const patients = patientsOf(writes);
       if (patients.length === 0) return [];
-      const made = new Map<string, Resource | undefined>();
-      for (const { ref, body } of writes)
-        if (ref.type === 'Consent') made.set(refKey(ref), body === undefined ? undefined : (parseJson(body) as Resource)); // prettier-ignore
+      const made = insteadOf(writes);
       const taken = new Set(writes.map(write => refKey(write.ref)));
       const added = new Map<string, Write>();
       for (const patient of patients) {
         let left = false;
-        for await (const write of wanting(patient, made)) {
-          if (taken.has(refKey(write.ref))) left = true;
-          else if (added.size < mostInOne) added.set(refKey(write.ref), write);
-          else {
-            left = true;
-            break;
+        try {
+          for await (const write of wanting(patient, made)) {
+            if (taken.has(refKey(write.ref))) left = true;
+            else if (added.size < mostInOne) added.set(refKey(write.ref), write);
+            else {
+              left = true;
+              break;
+            }
           }
+        } catch (error) {
+          if (!isUnknown(error)) throw error;
+          left = true;
         }
         // Closed before it is stored: whatever fails from here on, nothing opens.
-        if (left) closings.set(writes, [...(closings.get(writes) ?? []), await state.close(patient)]);
+        const closed = [...(closings.get(writes) ?? []), ...(await closeAt(others(), patient, made))];
+        if (left) closed.push({ state, name: await state.close(patient) });
+        closings.set(writes, closed);
       }
       return [...added.values()];
     },
     async committed(writes) {
-      const patients = patientsOf(writes);
-      if (patients.length === 0) return;
+      if (patientsOf(writes).length === 0) return;
       if (stateNow() === undefined) recent.clear();
-      for (const closing of closings.get(writes) ?? []) await state.settle(closing);
-      for (const patient of patients) {
-        // What was judged before the Consent and stored after it has not seen it: looked at when no commit can be that old.
-        for (const later of [0, 2_000, 25_000]) await state.due(patient, Date.now() + later);
-        for (const { body, ref } of writes) {
-          if (ref.type !== 'Consent' || body === undefined) continue;
-          for (const at of edgesOf(parseJson(body) as Resource))
-            if (at > Date.now()) await state.due(patient, at);
-        }
-      }
-      work.wake();
+      await carryOut([own, ...others()], writes, closings.get(writes) ?? []);
+    },
+    async refused(writes) {
+      await reopen([own, ...others()], closings.get(writes) ?? none);
     },
     async breakGlass(broken) {
       options.onBroken(broken);

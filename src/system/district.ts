@@ -13,6 +13,7 @@ import type { Settings } from '../interactions/context.js';
 import type { FhirRequest } from '../interactions/exchange.js';
 import type { ServedStore } from '../storage/store.js';
 import { createSystem, type Notices, type System } from '../system.js';
+import { absentNeighbour, spanningConsents, takeMissed, type District as ConsentDistrict, type Neighbour } from './spanning-consents.js'; // prettier-ignore
 import { finish, move, movesIn, type Places } from './move.js';
 
 export interface District {
@@ -53,6 +54,31 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
   let working = false;
   let closed = false;
 
+  /** Made for each request: it tells of the facilities that did not answer this one. */
+  const all = (): ServedStore => {
+    if (facilities.length === 0) return main.store;
+    const members: Member[] = [
+      ...facilities.map(({ id }) => ({ facility: id, store: systems.get(id)?.store ?? absent(id) })),
+      { facility: own, store: main.store },
+    ];
+    return federated({
+      members,
+      rowsOf: main.rowsOf,
+      homeOf: write => homeOf(write, { facilities, members, shared: own }),
+    });
+  };
+  /** All but the one. */
+  const neighbours = (but?: string): readonly Neighbour[] => [
+    ...(but === own ? [] : [main.consents.neighbour]),
+    ...facilities
+      .filter(({ id }) => id !== but)
+      .map(({ id }) => systems.get(id)?.consents.neighbour ?? absentNeighbour(main.documents, id)),
+  ];
+  const districtOf = (id: string): ConsentDistrict => ({
+    everywhere: () => (facilities.length === 0 ? main.store : all()),
+    neighbours: () => neighbours(id),
+  });
+
   const openOne = async ({ id }: Facility): Promise<void> => {
     const folder = join(config.data, 'facilities', id);
     const system = await createSystem(
@@ -61,6 +87,8 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
       notices,
       { isAudited, aliases: main.settings.bases, access: main.access },
     );
+    system.joinDistrict(districtOf(id));
+    await takeMissed(main.documents, id, system.consents.neighbour);
     systems.set(id, system);
     if (working) system.work();
   };
@@ -102,21 +130,10 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
 
   const places: Places = { documents: main.documents, systemOf };
 
-  /** Made for each request: it tells of the facilities that did not answer this one. */
-  const all = (): ServedStore => {
-    if (facilities.length === 0) return main.store;
-    const members: Member[] = [
-      ...facilities.map(({ id }) => ({ facility: id, store: systems.get(id)?.store ?? absent(id) })),
-      { facility: own, store: main.store },
-    ];
-    return federated({
-      members,
-      rowsOf: main.rowsOf,
-      homeOf: write => homeOf(write, { facilities, members, shared: own }),
-    });
-  };
   main.serveFrom(all);
+  main.joinDistrict(districtOf(own));
   const settings: Settings = Object.assign(Object.create(main.settings) as Settings, {
+    consents: spanningConsents(main.consents, () => neighbours()),
     move: async (patient: string, to: string) => {
       systemOf(to);
       const owners = await Promise.all(

@@ -7,8 +7,12 @@ import { isObject, type Json } from '../fhir/json.js';
 import { refKey, type Ref } from '../fhir/resource.js';
 import { sameJson } from '../fhir/same.js';
 import { deletionOf, resourceIn, writeOf } from '../interactions/prepare.js';
+import { resourceTypes } from '../fhir/definitions.js';
+import { binaryParam, contextParam } from '../search/binary-rows.js';
 import { inCompartment, ownersIn, typesInCompartment } from '../search/compartment.js';
 import type { SearchPlan } from '../search/plan.js';
+import type { Row } from '../search/rows.js';
+import { leaf } from '../search/types/search-type.js';
 import type { Documents } from '../storage/documents.js';
 import { everyVersion } from '../storage/every-version.js';
 import { WriteConflict, type Version, type Write } from '../storage/store.js';
@@ -108,8 +112,39 @@ async function recordOf(system: System, patient: string): Promise<readonly Versi
       );
     }
   }
-  return found;
+  return [...found, ...(await contentOfAll(system, found))];
 }
+
+/** Binaries whose securityContext is in the record, and those that only the record refers to. */
+async function contentOfAll({ store, rowsOf }: System, record: readonly Version[]): Promise<Version[]> {
+  const keys = new Set(record.map(({ ref }) => refKey(ref)));
+  const every = (types: readonly string[], param: string, targets: readonly string[]) =>
+    everyVersion(store, {
+      types,
+      where: leaf('reference', param, [{ column: 'target', is: 'in', values: targets }]),
+      sort: [],
+      count: 500,
+      total: 'none',
+    });
+  const found = new Map<string, Version>();
+  const all = [...keys];
+  for (let at = 0; at < all.length; at += 500)
+    for await (const version of every(['Binary'], contextParam, all.slice(at, at + 500)))
+      found.set(refKey(version.ref), version);
+  const named = new Set(record.flatMap(version => targetsIn(rowsOf(version), binaryParam)));
+  for (const key of named) {
+    const [version] = await store.readMany([{ type: 'Binary', id: key.slice('Binary/'.length) }]);
+    if (version?.body === undefined || targetsIn(rowsOf(version), contextParam).length > 0) continue;
+    let isTheirs = true;
+    for await (const { ref } of every(referring, binaryParam, [key])) isTheirs &&= keys.has(refKey(ref));
+    if (isTheirs) found.set(key, version);
+  }
+  return [...found.values()];
+}
+
+const referring = [...resourceTypes()].filter(type => type !== 'Binary');
+const targetsIn = (rows: readonly Row[], param: string): readonly string[] =>
+  rows.flatMap(row => (row.kind === 'reference' && row.param === param ? [row.target] : []));
 
 /** What has to be written so that the target has these versions' content; references may lead to what stays behind. */
 async function copies(target: System, record: readonly Version[]): Promise<Write[]> {

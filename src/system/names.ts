@@ -1,8 +1,8 @@
 // What consents may call somebody: the person, their roles, the app, and what they belong to: PractitionerRoles, the
 // organizations of these and of their facility with all these are parts of, CareTeams and Groups. docs/consent.md
-// Surprising why: where somebody belongs to more than is looked through, every denial of such a kind is about them.
+// Surprising why: where somebody belongs to more than is looked through, or a facility does not answer, every denial of such a kind is about them.
 import { holdsMember, memberParam } from '../auth/memberships.js';
-import { everyOf, localOf } from '../auth/patient-consent.js';
+import { everyOf, localOf, ofMany } from '../auth/patient-consent.js';
 import type { Identity } from '../auth/identity.js';
 import { isObject, type Json } from '../fhir/json.js';
 import type { Resource } from '../fhir/resource.js';
@@ -76,6 +76,7 @@ export async function namesOf(
       for (const { id } of await belonging(type, param, members)) teams.add(`${type}/${String(id)}`);
     members = teams;
   }
+  if ((store.absent?.() ?? []).length > 0) for (const type of ofMany) names.add(everyOf(type));
   return [...names];
 }
 

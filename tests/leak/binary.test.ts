@@ -45,6 +45,8 @@ it('rows tell of every reference to a Binary, and of nothing else', () => {
   }; // prettier-ignore
   const rows = binaryRows(resource, ['http://tsela.test/fhir']);
   expect(rows.map(({ target }) => target).sort()).toEqual(['Binary/a', 'Binary/b', 'Binary/c', 'Binary/e']);
+  const own = { resourceType: 'Binary', securityContext: { reference: 'Patient/p' } };
+  expect(binaryRows(own, [])).toEqual([{ kind: 'reference', param: '_context', target: 'Patient/p', version: '' }]); // prettier-ignore
 });
 
 onEveryStore('a Binary', { expunge: true }, tsela => {
