@@ -54,6 +54,7 @@ const migrations: readonly string[] = [
   -- The distinct texts of string parameters, and their letters three by three: texts.ts, whose function parts() is.
   CREATE TABLE txt (x INTEGER PRIMARY KEY, p INT NOT NULL, v TEXT NOT NULL) STRICT;
   CREATE VIRTUAL TABLE parts USING fts5 (tokens, content = '', detail = none, columnsize = 0, tokenize = "ascii tokenchars '_'");
+  INSERT INTO parts (parts, rank) VALUES ('automerge', 2), ('crisismerge', 4); -- few segments, for every search reads each
   INSERT INTO txt (p, v) SELECT DISTINCT str.p, str.v FROM param CROSS JOIN str ON str.p = param.p
     WHERE param.kind = 'string' AND instr(param.code, ':') = 0 AND parts(str.p, str.v) <> '';
   INSERT INTO parts (rowid, tokens) SELECT x, parts(p, v) FROM txt;

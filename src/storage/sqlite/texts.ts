@@ -7,11 +7,14 @@ import { textCondition } from './conditions.js';
 import type { Connection } from './connection.js';
 import type { Param } from './dictionary.js';
 import { allOf, type Fragment } from './fragment.js';
-import { askedBy, long, mostAsked, partsOf } from './letters.js';
+import { askedBy, long, partsOf } from './letters.js';
 import type { Statements } from './statements.js';
 
 /** Whether `:contains` is asked of the parameter: the texts of codings are found by their beginning only. */
 const isKept = (param: Param): boolean => param.kind === 'string' && !param.code.includes(':');
+
+/** Of several texts that a text must contain, so many narrow it down enough. */
+const mostAsked = 3;
 
 /** `SELECT v …` of the texts that satisfy the leaf's conditions on `value`; undefined where it names too few letters. */
 export function textsOf(param: Param, leaf: Leaf): Fragment | undefined {
