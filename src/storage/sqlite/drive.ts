@@ -4,7 +4,7 @@ import type { Node } from '../../search/plan.js';
 import type { Connection } from './connection.js';
 import type { Kind } from './dictionary.js';
 import { filter } from './filter.js';
-import { allOf, isNo } from './fragment.js';
+import { allOf, isNo, type Fragment } from './fragment.js';
 import { none, union, type Driver } from './driver.js';
 import { leafDriver } from './leaf-driver.js';
 import type { Query, Steps } from './query.js';
@@ -84,14 +84,18 @@ function* andDriver(query: Query, kind: Kind, node: Node): Steps<Driver | undefi
   return best && { rows: best.rows, read: best.read, exact: false };
 }
 
-/** How many rows a driver reads, at most `limit`. */
-export function countUpTo(connection: Connection, driver: Driver, limit: number): number {
-  return connection.one<number>(
-    `SELECT count(*) FROM (${driver.read.sql} LIMIT ?)`,
-    ...driver.read.args,
-    limit,
-  )!;
+/**
+ * How many rows a driver reads, at most `limit`. Surprising: two statements, because SQLite counts a range three times
+ * as fast as one with a limit.
+ */
+export function countUpTo(connection: Connection, { read }: Driver, limit: number): number {
+  if (reads(connection, read, limit)) return limit;
+  return connection.one<number>(`SELECT count(*) FROM (${read.sql})`, ...read.args)!;
 }
+
+/** Whether there are at least `rows` rows. */
+export const reads = (connection: Connection, { sql, args }: Fragment, rows: number): boolean =>
+  rows <= 0 || connection.one(`${sql} LIMIT 1 OFFSET ?`, ...args, rows - 1) !== undefined;
 
 /** The resources that satisfy the node if they are few and cheaply found. */
 function* few(query: Query, kind: Kind, node: Node, limit: number): Steps<readonly number[] | undefined> {

@@ -98,7 +98,7 @@ function* leafFilter(query: Query, kind: Kind, leaf: Leaf, r: string, cur: strin
   if (leaf.kind === 'words') return query.inset(yield* withWords(query, param, leaf), r);
   if (leaf.where.length === 0 && leaf.kind !== 'reference')
     return query.holds(packed => present(packed, param.p), cur);
-  const probed = probe(connection, param, withFolded(leaf), r, cur);
+  const probed = probe(query, param, withFolded(leaf), r, cur);
   if (probed !== undefined) return probed;
   if (isPacked(param, leaf)) {
     const test = rowTest(connection, leaf);
@@ -154,29 +154,31 @@ function namedIn(leaf: Leaf): Condition | undefined {
 }
 
 /** Asks the posting by value and resource, where its key allows it. */
-function probe(
-  connection: Connection,
-  param: Param,
-  leaf: Leaf,
-  r: string,
-  cur: string,
-): Fragment | undefined {
+function probe(query: Query, param: Param, leaf: Leaf, r: string, cur: string): Fragment | undefined {
+  const { connection } = query;
   if (leaf.kind === 'reference') return referenceProbe(connection, param, leaf, r, cur);
   const named = namedIn(leaf);
   if (named === undefined) return undefined;
   // Each value is a place to look at; the resource's own values are few.
   if (valuesOf(named)!.length > longList && isPacked(param, leaf)) return undefined;
   const table = leaf.kind === 'token' ? 'tok' : 'str';
+  const t = query.alias('t');
+  const others = leaf.where.filter(one => one !== named);
   const on = allOf([
-    inList('t.v', valuesOf(named)!),
-    ...leaf.where.filter(one => one !== named).map(one => postingCondition(connection, leaf, one, 't')),
+    inList(`${t}.v`, valuesOf(named)!),
+    ...others.map(one => postingCondition(connection, leaf, one, t)),
   ]);
-  return isNo(on)
-    ? no
-    : {
-        sql: `EXISTS (SELECT 1 FROM ${table} t WHERE t.p = ? AND t.r = ${r} AND ${on.sql})`,
-        args: [param.p, ...on.args],
-      };
+  if (isNo(on)) return no;
+  const where = `${t}.p = ? AND ${t}.r = ${r} AND ${on.sql}`;
+  const isWhole =
+    leaf.kind === 'token' &&
+    [named, ...others].every(one => valuesOf(one)?.length === 1) &&
+    others.some(one => one.column === 'system');
+  return {
+    sql: `EXISTS (SELECT 1 FROM ${table} ${t} WHERE ${where})`,
+    args: [param.p, ...on.args],
+    ...(isWhole ? { join: ` CROSS JOIN ${table} ${t} ON ${where}` } : {}),
+  };
 }
 
 function referenceProbe(connection: Connection, param: Param, leaf: Leaf, r: string, cur: string): Fragment {

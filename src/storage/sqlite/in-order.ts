@@ -1,11 +1,11 @@
 // A page from an index that is read in the order of the results, window by window, until it is full.
 import type { Value } from './statements.js';
-import { isNo, isYes, type Fragment } from './fragment.js';
+import { allOf, isNo, isYes, joined, type Fragment } from './fragment.js';
 import { compareHits, valueColumns, valuesOf, type Candidate, type Hit } from './hit.js';
 import type { Driver } from './driver.js';
 import type { KeyValue, Order } from './order.js';
 import type { Steps } from './query.js';
-import { remaining, withCur, type Wanted } from './start.js';
+import { eachRemaining, withCur, type Wanted } from './start.js';
 import { Window } from './window.js';
 
 export type Among = (key: KeyValue, limit: number, after: Hit | undefined) => Steps<Hit[]>;
@@ -13,7 +13,7 @@ export type Among = (key: KeyValue, limit: number, after: Hit | undefined) => St
 /**
  * The results that the order has; those without a value are missing where it is `partial`. Undefined where more rows
  * would have to be read than `wanted.rows`.
- * @param rows how many rows it has, where that is known: then they are read at once
+ * @param isShort it has fewer rows than `limits.few`: they are read at once
  * @param among the results with one value of the first key, by the others: asked where there are many
  */
 export function* inOrder(
@@ -21,28 +21,30 @@ export function* inOrder(
   order: Order,
   among: Among,
   driver?: Driver,
-  rows?: number,
+  isShort = false,
 ): Steps<Hit[] | undefined> {
   const { query, kind, sort, limit, after } = wanted;
   const { connection } = query;
   const first = after?.keys[0];
   if (first === null && order.absent === undefined) return [];
   const c = query.alias('c');
-  const on = yield* remaining(wanted, driver, c);
+  const conditions = yield* eachRemaining(wanted, driver, c);
+  const on = allOf(conditions);
   if (isNo(on)) return [];
   const further = sort.slice(1);
   const values = valueColumns(further, c);
   // res knows the deleted too: an order by _id must be held against cur.
-  const joined = on.cur || values.cur || sort[0]!.param === '_id' ? withCur(kind, c) : '';
+  const withCurrent = on.cur || values.cur || sort[0]!.param === '_id' ? withCur(kind, c) : '';
   const furtherKeys = valuesOf(connection, kind, further);
   const compare = compareHits(sort);
-  const isEveryRow = isYes(on) && joined === '';
+  const isEveryRow = isYes(on) && withCurrent === '';
+  const { few } = connection.limits;
   const width = isEveryRow ? 2 * limit : Math.max(connection.limits.window, 2 * limit);
-  const window = new Window(connection, rows === undefined ? width : rows + 1);
+  const window = new Window(connection, isShort ? few : width);
   const keyOf = (key: Value): string | number | null =>
     key === order.absent ? null : (key as string | number);
   const judged = (range: Fragment): Hit[] => {
-    const sql = `SELECT x.r, x.key${values.sql} FROM (${range.sql}) x${joined} WHERE ${on.sql}`;
+    const sql = `SELECT x.r, x.key${values.sql} FROM (${range.sql}) x${withCurrent} WHERE ${on.sql}`;
     if (values.sql === '') {
       const found = window.measure(() =>
         connection.rows<readonly [number, string | number]>(sql, ...range.args, ...on.args),
@@ -55,7 +57,7 @@ export function* inOrder(
   };
   /** The row at the end of a full window; where every row is a result, it is among those that were read. */
   const endOf = (range: Fragment, size: number, read: readonly Hit[]): Hit | undefined => {
-    if (rows !== undefined && rows < size) return undefined;
+    if (isShort && size >= few) return undefined;
     if (isEveryRow) return read.length < size ? undefined : read.at(-1);
     const end = connection.rows<readonly [number, string | number]>(
       `SELECT r, key FROM (${range.sql}) LIMIT 1 OFFSET ?`,
@@ -65,7 +67,6 @@ export function* inOrder(
     return end && { r: end[0], keys: [keyOf(end[1])] };
   };
 
-  const { few } = connection.limits;
   const isMany = ({ sql, args }: Fragment): boolean =>
     connection.one<number>(`SELECT count(*) FROM (${sql})`, ...args)! > few;
   let read = 0;
@@ -107,7 +108,17 @@ export function* inOrder(
   }
 
   let from: Value | undefined;
-  if (after !== undefined) {
+  if (isShort && after === undefined && further.length === 0 && order.passing !== undefined) {
+    const { joins, on: rest } = joined(conditions);
+    const { sql, args } = order.passing({ ...joins, sql: withCurrent + joins.sql }, rest, limit + 1);
+    const found = connection.rows<readonly [number, string | number]>(sql, ...args);
+    const some = found.map(([r, key]): Hit => ({ r, keys: [keyOf(key)] }));
+    const boundary = some.length > limit ? some.at(-1)!.keys[0]! : undefined;
+    add(boundary === undefined ? some : some.filter(hit => hit.keys[0] !== boundary));
+    if (boundary === undefined || hits.length >= limit) return hits.slice(0, limit);
+    from = boundary ?? order.absent!;
+    yield* ties(from, 0);
+  } else if (after !== undefined) {
     from = first ?? order.absent!;
     yield* ties(from, further.length === 0 ? after.r : 0);
   }

@@ -19,6 +19,8 @@ export interface Order {
   ties(key: Value, after: number, size: number): Fragment;
   /** Key of the resources without a value, where the order has them itself; they come at its end. */
   readonly absent?: Value;
+  /** `SELECT r, key` of the first rows, candidates `x`, that satisfy conditions: reads on until it has `size`. */
+  passing?(joins: Fragment, on: Fragment, size: number): Fragment;
   /** Whether resources without a value are not in the order. */
   readonly partial: boolean;
 }
@@ -186,8 +188,13 @@ export function orderOf(connection: Connection, kind: Kind, sort: SortKey): Orde
 }
 
 /** The resources that refer to a target, latest primary date first. */
-export const referring = (p: number, v: number): Order =>
-  merged([{ table: 'ref', key: 'd', on: 'p = ? AND v = ?', args: [p, v] }], true, {
+export const referring = (p: number, v: number): Order => ({
+  ...merged([{ table: 'ref', key: 'd', on: 'p = ? AND v = ?', args: [p, v] }], true, {
     absent: noDate,
     partial: false,
-  });
+  }),
+  passing: (joins, on, size) => ({
+    sql: `SELECT x.r, x.d AS key FROM ref x${joins.sql} WHERE x.p = ? AND x.v = ? AND ${on.sql} ORDER BY x.d DESC, x.r DESC LIMIT ?`,
+    args: [...joins.args, p, v, ...on.args, size],
+  }),
+});

@@ -7,7 +7,7 @@ import type { Bits } from './bits.js';
 import { fromCandidates, fromSet } from './candidates.js';
 import type { Connection } from './connection.js';
 import type { Kind } from './dictionary.js';
-import { countUpTo } from './drive.js';
+import { reads } from './drive.js';
 import { compareHits, hitOf, type Hit } from './hit.js';
 import { countInCreation, inCreation } from './in-creation.js';
 import { inOrder, type Among } from './in-order.js';
@@ -148,10 +148,8 @@ function* sorted(wanted: Wanted, where: Node): Steps<Hit[]> {
   };
   // The postings of a target are in order of the primary date already: no other driver beats them by much.
   const stream = isPrimary(kind, first) ? drivers.find(one => one.target) : undefined;
-  const rows =
-    stream !== undefined && drivers.length > 1 ? countUpTo(connection, stream, limits.few) : undefined;
-  const isShort = rows !== undefined && rows < limits.few;
-  const decided = stream !== undefined && (rows === undefined || isShort);
+  const isShort = stream !== undefined && drivers.length > 1 && !reads(connection, stream.read, limits.few);
+  const decided = stream !== undefined && (drivers.length === 1 || isShort);
   const few = decided
     ? undefined
     : (shortest(connection, drivers, limits.few) ??
@@ -159,7 +157,7 @@ function* sorted(wanted: Wanted, where: Node): Steps<Hit[]> {
   if (few !== undefined && !isDense(wanted, few.count)) return yield* fromCandidates(wanted, few);
   if (stream?.target !== undefined) {
     const order = referring(stream.target.p, stream.target.v);
-    return (yield* inOrder(wanted, order, among, stream, isShort ? rows : undefined))!;
+    return (yield* inOrder(wanted, order, among, stream, isShort))!;
   }
   const order = orderOf(connection, kind, first);
   const most = few?.count ?? limits.probe;

@@ -38,7 +38,7 @@ export function* startOf(query: Query, kind: Kind, where: Node): Steps<Pick<Want
       if (driver !== undefined) drivers.set(node, driver);
     }
     // Then the far ends of chains need not be searched.
-    if (which === isLeaf && shortest(query.connection, drivers.values(), handful) !== undefined) break;
+    if (nodes.every(isLeaf) || shortest(query.connection, drivers.values(), handful) !== undefined) break;
   }
   return { nodes, drivers };
 }
@@ -64,12 +64,21 @@ export function* remaining(
   driver: Driver | undefined,
   cur: string,
 ): Steps<Fragment> {
+  return allOf(yield* eachRemaining(wanted, driver, cur));
+}
+
+/** The same, condition by condition. */
+export function* eachRemaining(
+  wanted: Pick<Wanted, 'query' | 'kind' | 'nodes' | 'drivers' | 'also'>,
+  driver: Driver | undefined,
+  cur: string,
+): Steps<Fragment[]> {
   const parts: Fragment[] = wanted.also === undefined ? [] : [wanted.also(cur)];
   for (const node of wanted.nodes) {
     if (driver?.exact && wanted.drivers.get(node) === driver) continue;
     parts.push(yield* filter(wanted.query, wanted.kind, node, 'x.r', cur));
   }
-  return allOf(parts);
+  return parts;
 }
 
 /** Joins a candidate `x` to its row of `cur`. */
