@@ -73,6 +73,7 @@ const packageRooms: Readonly<Record<string, readonly string[]>> = {
   jose: ['auth'],
   '@node-rs/argon2': ['auth'],
   otpauth: ['auth'],
+  '@simplewebauthn/server': ['auth'],
   mongodb: ['storage/mongo'],
   'better-sqlite3': ['storage/sqlite'],
   ajv: ['validation'],

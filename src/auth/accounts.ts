@@ -28,8 +28,25 @@ export interface Account {
   readonly totp?: string;
   /** Hashes of the recovery codes that were not used. */
   readonly recovery?: readonly string[];
+  readonly passkeys?: readonly Passkey[];
   readonly disabled?: boolean;
   readonly created: number;
+}
+
+/** What is kept of a passkey; nothing here is a secret. */
+export interface Passkey {
+  /** Of the credential, base64url. */
+  readonly id: string;
+  /** What its owner calls it. */
+  readonly name: string;
+  /** COSE, base64url. */
+  readonly publicKey: string;
+  /** How often it signed, as it says; 0 where it does not count. */
+  readonly counter: number;
+  readonly transports?: readonly string[];
+  /** ms since 1970 UTC */
+  readonly created: number;
+  readonly used?: number;
 }
 
 export type NewAccount = Pick<Account, 'name' | 'fhirUser' | 'roles' | 'facility' | 'patients' | 'mail'> & {

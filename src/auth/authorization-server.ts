@@ -24,6 +24,7 @@ import { createLogin } from './login.js';
 import { managePages } from './manage.js';
 import type { Ended } from './ended.js';
 import { openAppPage } from './open-app.js';
+import { openPasskeys } from './passkeys.js';
 import { openPasswordLinks } from './password-links.js';
 import { passwordPages } from './password-pages.js';
 import { peoplePage } from './people-page.js';
@@ -99,7 +100,8 @@ export async function createAuthorizationServer(
   const answers = openAnswers(documents);
   const brands = openBrands(documents, issuer, options.places);
   const roles = openRoles(documents);
-  const login = createLogin(documents, accounts, secrets, roles);
+  const passkeys = openPasskeys(documents, accounts, secrets, origin);
+  const login = createLogin(documents, accounts, secrets, roles, passkeys);
   const links = openPasswordLinks(documents, accounts);
   const { mail } = options;
   const post = mail && options.post;
@@ -132,7 +134,7 @@ export async function createAuthorizationServer(
     forgotten,
     onEvent,
   };
-  const people = { ...shared, issuer, documents, links, roles, secrets, post, onEnded };
+  const people = { ...shared, issuer, documents, links, roles, secrets, passkeys, post, onEnded };
   const middlewares: readonly Middleware[] = [
     failures(onFailure),
     managePages(people),

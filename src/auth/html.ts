@@ -1,5 +1,5 @@
-// The pages of the authorization server: plain HTML from templates that escape whatever is put into them. No script, one
-// style sheet, readable by a screen reader and by a phone with a poor connection.
+// The pages of the authorization server: plain HTML from templates that escape whatever is put into them. One style sheet, no
+// script but that of passkeys, readable by a screen reader and by a phone with a poor connection.
 // https://www.w3.org/TR/CSP3/, https://www.w3.org/WAI/WCAG22/quickref/
 
 /** Text that is HTML already. */
@@ -39,19 +39,24 @@ export interface PageContext {
 
 /**
  * Sends a page. `leadsTo`: the origin (or scheme, such as `app:`) that a form of it may end at; browsers hold the
- * redirects after a form to form-action too.
+ * redirects after a form to form-action too. `script`: whether the page has the one of passkeys.
  */
 export function sendPage(
   ctx: PageContext,
   title: string,
   content: Html,
-  { status = 200, leadsTo, prefix }: { status?: number; leadsTo?: string | undefined; prefix: string },
+  {
+    status = 200,
+    leadsTo,
+    script = false,
+    prefix,
+  }: { status?: number; leadsTo?: string | undefined; script?: boolean; prefix: string },
 ): void {
   ctx.status = status;
   ctx.type = 'text/html; charset=utf-8';
   ctx.set(
     'content-security-policy',
-    `default-src 'none'; style-src 'self'; form-action 'self'${leadsTo === undefined ? '' : ` ${leadsTo}`}; frame-ancestors 'none'; base-uri 'none'`,
+    `default-src 'none'; style-src 'self';${script ? " script-src 'self';" : ''} form-action 'self'${leadsTo === undefined ? '' : ` ${leadsTo}`}; frame-ancestors 'none'; base-uri 'none'`,
   );
   ctx.set('cache-control', 'no-store');
   ctx.body = html`<!doctype html>
@@ -61,6 +66,7 @@ export function sendPage(
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>${title} – Tsela</title>
         <link rel="stylesheet" href="${prefix}/style.css" />
+        ${script && html`<script src="${prefix}/passkey.js" defer></script>`}
       </head>
       <body>
         <main>

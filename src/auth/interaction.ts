@@ -97,27 +97,17 @@ async function signIn(
   const page = { prefix, leadsTo: redirectOf(interaction) };
   const action = `${prefix}/interaction/${interaction.uid}`;
   const show = (content: ReturnType<typeof passwordPage>, status = 200): void =>
-    sendPage(ctx, 'Sign in', content, { ...page, status });
+    sendPage(ctx, 'Sign in', content, { ...page, status, script: true });
+  const question = await login.question(interaction.uid);
+  const fields = { action, to: client?.name, forgotten, question };
   if (form === undefined)
-    return show(
-      passwordPage({
-        action,
-        to: client?.name,
-        forgotten,
-        hint: textOf(interaction.params['login_hint']) ?? '',
-      }),
-    );
+    return show(passwordPage({ ...fields, hint: textOf(interaction.params['login_hint']) ?? '' }));
   if (form.get('answer') === 'refuse')
     return finish(options, ctx, { error: 'access_denied', error_description: 'the user did not sign in' });
   const step = await answerOf(login, interaction.uid, form);
   if (step.is !== 'signed-in') {
     if (step.is === 'refused') onEvent({ kind: 'login-refused', client: clientId });
-    const { content, status } = stepPage(step, {
-      action,
-      to: client?.name,
-      forgotten,
-      hint: form.get('name') ?? '',
-    });
+    const { content, status } = stepPage(step, { ...fields, hint: form.get('name') ?? '' });
     return show(content, status);
   }
   onEvent({ kind: 'login', account: step.account.id, client: clientId });

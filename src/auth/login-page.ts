@@ -1,6 +1,7 @@
 // The forms of signing in: what each step shows, and what a form that was sent asks for.
 import { html, type Html } from './html.js';
 import type { Login, LoginStep } from './login.js';
+import { passkeyForm } from './passkey-script.js';
 import type { Proposal } from './second-factor.js';
 
 export interface PasswordForm {
@@ -10,13 +11,17 @@ export interface PasswordForm {
   readonly hint?: string;
   /** Where a new password is asked for. */
   readonly forgotten?: string | undefined;
-  readonly wrong?: 'name-or-password' | 'too-late';
+  /** What a passkey is asked. */
+  readonly question?: string | undefined;
+  readonly wrong?: 'name-or-password' | 'passkey' | 'too-late';
 }
 
 /** Does what a form of a step asks for. */
 export function answerOf(login: Login, attempt: string, form: URLSearchParams): Promise<LoginStep> {
   const code = form.get('code');
   const secret = form.get('secret');
+  const passkey = form.get('passkey');
+  if (passkey !== null) return login.passkey(attempt, passkey);
   if (form.has('seen')) return login.goOn(attempt);
   if (code !== null && secret !== null) return login.setUp(attempt, secret, code);
   if (code !== null) return login.code(attempt, code);
@@ -26,8 +31,9 @@ export function answerOf(login: Login, attempt: string, form: URLSearchParams): 
 /** What a step that is not the last shows. */
 export function stepPage(
   step: Exclude<LoginStep, { is: 'signed-in' }>,
-  { action, to, hint = '', forgotten }: PasswordForm,
+  form: PasswordForm,
 ): { content: Html; status: number } {
+  const { action } = form;
   switch (step.is) {
     case 'wants-code':
       return { content: codePage({ action }), status: 200 };
@@ -46,7 +52,7 @@ export function stepPage(
         content:
           step.why === 'code'
             ? codePage({ action, wrong: true })
-            : passwordPage({ action, to, hint, forgotten, wrong: step.why }),
+            : passwordPage({ ...form, wrong: step.why }),
         status: 401,
       };
   }
@@ -54,10 +60,11 @@ export function stepPage(
 
 const words = {
   'name-or-password': 'The name or the password is not right, or there were too many attempts.',
+  passkey: 'The passkey was not accepted.',
   'too-late': 'That took too long: sign in again.',
 };
 
-export const passwordPage = ({ action, to, hint = '', forgotten, wrong }: PasswordForm): Html =>
+export const passwordPage = ({ action, to, hint = '', forgotten, question, wrong }: PasswordForm): Html =>
   html`${wrong && html`<p class="wrong" role="alert">${words[wrong]}</p>`}
     ${to && html`<p>to go on to <strong>${to}</strong></p>`}
     <form method="post" action="${action}">
@@ -77,6 +84,7 @@ export const passwordPage = ({ action, to, hint = '', forgotten, wrong }: Passwo
       <button class="first">Sign in</button>
       ${to && html`<button name="answer" value="refuse" formnovalidate>Cancel</button>`}
     </form>
+    ${question && passkeyForm(action, 'get', question, html`<button>Sign in with a passkey</button>`)}
     ${forgotten && html`<p><a href="${forgotten}">Forgot the password?</a></p>`}`;
 
 export const codePage = ({ action, wrong = false }: { action: string; wrong?: boolean }): Html =>

@@ -3,6 +3,7 @@
 import type { Documents } from '../storage/documents.js';
 import type { Account, Accounts } from './accounts.js';
 import { openAttempts } from './attempts.js';
+import type { Passkeys } from './passkeys.js';
 import { isPassword } from './passwords.js';
 import type { RoleBook } from './roles.js';
 import { hashed, type Secrets } from './secrets.js';
@@ -13,7 +14,7 @@ export type LoginStep =
   | { readonly is: 'wants-code' }
   | { readonly is: 'wants-second-factor'; readonly proposal: Proposal; readonly isWrong: boolean }
   | { readonly is: 'second-factor-on'; readonly codes: readonly string[] }
-  | { readonly is: 'refused'; readonly why: 'name-or-password' | 'code' | 'too-late' };
+  | { readonly is: 'refused'; readonly why: 'name-or-password' | 'code' | 'passkey' | 'too-late' };
 
 export interface Login {
   /** `attempt` names the form that was filled in; a code has to come by the same one. */
@@ -21,6 +22,9 @@ export interface Login {
   code(attempt: string, code: string): Promise<LoginStep>;
   /** A code of a second factor that was proposed. */
   setUp(attempt: string, secret: string, code: string): Promise<LoginStep>;
+  /** What a passkey is asked on the form; undefined where there are none for this server. */
+  question(attempt: string): Promise<string | undefined>;
+  passkey(attempt: string, answer: string): Promise<LoginStep>;
   /** The recovery codes were seen. */
   goOn(attempt: string): Promise<LoginStep>;
   /** Whether it is the password of somebody who is signed in, counted like any other attempt. */
@@ -46,6 +50,7 @@ export function createLogin(
   accounts: Accounts,
   secrets: Secrets,
   roles: RoleBook,
+  passkeys: Passkeys | undefined,
 ): Login {
   const attempts = openAttempts(documents);
   const matches = async (account: Account | undefined, name: string, password: string): Promise<boolean> => {
@@ -111,6 +116,12 @@ export function createLogin(
       if (account === undefined || (await documents.take(steps, hashed(attempt))) === undefined)
         return tooLate;
       return { is: 'signed-in', account, amr: withCode };
+    },
+    question: async attempt => passkeys?.request(attempt),
+    async passkey(attempt, answer) {
+      const account = await passkeys?.accept(attempt, answer);
+      if (account === undefined) return { is: 'refused', why: 'passkey' };
+      return { is: 'signed-in', account, amr: ['pop', 'user', 'mfa'] };
     },
     confirms: (account, password) => matches(account, account.name, password),
     demandsSecondFactor,

@@ -17,8 +17,11 @@ import { recoveryCodes, secondFactorFields } from './login-page.js';
 import type { Answers } from './remembered.js';
 import type { Ended } from './ended.js';
 import { endSession, liveSessions } from './oidc-adapter.js';
-import { endSessions, isSealed, sessionOf, type OwnSession } from './own-session.js';
+import { endSessions, isFresh, isSealed, sessionOf, type OwnSession } from './own-session.js';
 import { signIn } from './own-sign-in.js';
+import { passkeyList } from './passkey-list.js';
+import { passkeyScript } from './passkey-script.js';
+import type { Passkeys } from './passkeys.js';
 import { mayInvite } from './people-page.js';
 import { hashPassword } from './passwords.js';
 import type { RoleBook } from './roles.js';
@@ -36,6 +39,8 @@ export interface ManageOptions {
   readonly login: Login;
   readonly secrets: Secrets;
   readonly roles: RoleBook;
+  /** Absent where browsers have none for the address of this server. */
+  readonly passkeys: Passkeys | undefined;
   /** Absent where this server sends no mail. */
   readonly post: PostLetter | undefined;
   readonly forgotten: string | undefined;
@@ -51,6 +56,12 @@ export const managePages =
       ctx.type = 'text/css';
       ctx.set('cache-control', 'public, max-age=3600');
       ctx.body = style;
+      return;
+    }
+    if (path === '/passkey.js' && method === 'GET') {
+      ctx.type = 'text/javascript';
+      ctx.set('cache-control', 'public, max-age=3600');
+      ctx.body = passkeyScript;
       return;
     }
     if ((path !== '/manage' && path !== '/sign-in') || !['GET', 'POST'].includes(method))
@@ -92,7 +103,7 @@ async function manage(
     if (said === undefined) return goTo(ctx, `${prefix}/manage`);
   }
   const fresh = (await options.accounts.find(account.id)) ?? account;
-  sendPage(ctx, 'Your access', await overview(options, session, fresh, said), { prefix });
+  sendPage(ctx, 'Your access', await overview(options, session, fresh, said), { prefix, script: true });
 }
 
 /** Does what a form asks; undefined where the page is simply shown anew. */
@@ -102,7 +113,8 @@ async function act(
   account: Account,
   form: URLSearchParams,
 ): Promise<Html | undefined> {
-  const { accounts, answers, approvals, documents, login, secrets, post, onEnded, onEvent } = options;
+  const { accounts, answers, approvals, documents, login, passkeys, secrets, post, onEnded, onEvent } =
+    options;
   const which = form.get('which') ?? '';
   const wrongPassword = html`<p class="wrong" role="alert">
     The password is not right, or there were too many attempts.
@@ -156,17 +168,27 @@ async function act(
       await tell('no-second-factor');
       return html`<p role="status">You are no longer asked for a code.</p>`;
     }
+    case 'passkey':
+      if (passkeys === undefined || !isFresh(session)) return undefined;
+      await passkeys.add(account, session.uid, form.get('passkey') ?? '', form.get('called') ?? '');
+      await tell('passkey');
+      return html`<p role="status">The passkey was added. You can sign in with it.</p>`;
+    case 'no-passkey':
+      if (passkeys === undefined || !isFresh(session)) return undefined;
+      if (await passkeys.remove(account, which)) await tell('no-passkey');
+      return undefined;
     default:
       return undefined;
   }
 }
 
 async function overview(
-  { prefix, approvals, answers, clients, documents, roles, secrets }: ManageOptions,
+  options: ManageOptions,
   session: Session,
   account: Account,
   said: Html | undefined,
 ): Promise<Html> {
+  const { prefix, approvals, answers, clients, documents, passkeys, roles, secrets } = options;
   const action = `${prefix}/manage`;
   const seal = sealOf(secrets, session.uid);
   const form = (doing: string, content: Html): Html =>
@@ -280,5 +302,6 @@ async function overview(
                 required
               /><button>Turn off</button>`,
           )
-    }`;
+    }
+    ${passkeys && (await passkeyList({ prefix, passkeys, session, account, seal }))}`;
 }

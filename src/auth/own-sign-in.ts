@@ -26,22 +26,25 @@ export async function signIn(
   const path = `${prefix}/sign-in`;
   const then = ctx.query['then'] === 'people' ? 'people' : 'manage';
   const action = then === 'manage' ? path : `${path}?then=${then}`;
-  const show = (content: Html, status = 200): void => sendPage(ctx, 'Sign in', content, { status, prefix });
+  const show = (content: Html, status = 200): void =>
+    sendPage(ctx, 'Sign in', content, { status, prefix, script: true });
   // Binds the form to this browser: nobody can be signed in as somebody else by a form they did not open.
   const attempt = ctx.cookies.get(attemptCookie, { signed: true });
   if (form === undefined || attempt === undefined) {
-    ctx.cookies.set(attemptCookie, randomText(), {
+    const next = randomText();
+    ctx.cookies.set(attemptCookie, next, {
       httpOnly: true,
       sameSite: 'strict',
       signed: true,
       path,
     });
-    return show(passwordPage({ action, forgotten }));
+    return show(passwordPage({ action, forgotten, question: await login.question(next) }));
   }
   const step = await answerOf(login, attempt, form);
   if (step.is !== 'signed-in') {
     if (step.is === 'refused') onEvent({ kind: 'login-refused' });
-    const { content, status } = stepPage(step, { action, forgotten, hint: form.get('name') ?? '' });
+    const question = await login.question(attempt);
+    const { content, status } = stepPage(step, { action, forgotten, question, hint: form.get('name') ?? '' });
     return show(content, status);
   }
   await startSession(provider(), ctx, step.account, step.amr);
