@@ -32,7 +32,7 @@ answering({
     const from = new Database(model, { readonly: true });
     for (const { sql } of from
       .prepare(
-        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*' AND name NOT GLOB 'words_*'",
+        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*' AND name NOT GLOB 'words_*' AND name NOT GLOB 'parts_*'",
       )
       .all())
       db.exec(sql);

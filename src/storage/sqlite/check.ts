@@ -66,7 +66,7 @@ function* checkResource(
   if (stored.d !== made.primaryDate) yield `${name} is listed with another primary date.`;
   if (!stored.b.equals(made.packed())) yield `${name} has other packed values than its body gives.`;
   if (made.tokens !== '') words.set(version.rid, sumOfTokens(made.tokens));
-  for (const { table, key, end } of made.postings.values()) {
+  for (const { table, key, end } of made.postings) {
     const p = table === 'rref' ? key[1] : key[0];
     const counter = `${table} ${String(p)}`;
     expected.set(counter, (expected.get(counter) ?? 0) + 1);

@@ -45,7 +45,8 @@ const isLocal = /^[A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/;
 export class Dictionary {
   private readonly kinds = new Map<string, Kind>();
   private readonly kindIds = new Map<number, Kind>();
-  private readonly params = new Map<string, Param>();
+  /** By type, kind and code. */
+  private readonly params = new Map<number, Map<RowKind, Map<string, Param>>>();
   private readonly paramIds = new Map<number, Param>();
   private readonly systems = new Map<string, number>();
   private readonly units = new Map<string, number>();
@@ -119,9 +120,8 @@ export class Dictionary {
   }
 
   param(type: number, code: string, kind: RowKind): Param | undefined {
-    const key = `${type} ${kind} ${code}`;
     return (
-      this.params.get(key) ??
+      this.params.get(type)?.get(kind)?.get(code) ??
       this.knowParam(
         this.statements.get<ParamRow>(
           'SELECT * FROM param WHERE type = ? AND code = ? AND kind = ?',
@@ -141,7 +141,11 @@ export class Dictionary {
   private knowParam(row: ParamRow | undefined): Param | undefined {
     if (row === undefined) return undefined;
     const param = { ...row, packed: row.packed === 1 };
-    this.params.set(`${param.type} ${param.kind} ${param.code}`, param);
+    let ofType = this.params.get(param.type);
+    if (ofType === undefined) this.params.set(param.type, (ofType = new Map<RowKind, Map<string, Param>>()));
+    let ofKind = ofType.get(param.kind);
+    if (ofKind === undefined) ofType.set(param.kind, (ofKind = new Map<string, Param>()));
+    ofKind.set(param.code, param);
     this.paramIds.set(param.p, param);
     return param;
   }
@@ -230,7 +234,9 @@ export class Dictionary {
       known === undefined
         ? Number(this.statements.run('INSERT INTO tgt (t) VALUES (?)', target).lastInsertRowid)
         : -known;
-    if (local && this.statements.one('SELECT 1 FROM dangling WHERE t = ? AND p = ?', id, p) === undefined)
+    const isDangling = (): boolean =>
+      this.statements.one('SELECT 1 FROM dangling WHERE t = ? AND p = ?', id, p) !== undefined;
+    if (local && (known === undefined || !isDangling()))
       this.statements.run('INSERT INTO dangling (t, p) VALUES (?, ?)', id, p);
     return -id;
   }

@@ -226,7 +226,7 @@ function index(
     if (chosen !== null) kind = dictionary.choosePrimaryDate(kind, chosen);
   }
   const made = indexed(kind, rid, rows, dictionary);
-  for (const posting of made.postings.values()) {
+  for (const posting of made.postings) {
     const p = posting.table === 'rref' ? posting.key[1] : posting.key[0];
     if (params === undefined || params.has(dictionary.paramOf(p as number).code.split(':', 1)[0]!))
       insert(connection, posting, texts);

@@ -151,9 +151,12 @@ export function tupleOf(a: string, b: string | number, j: string): TuplePart[] {
   });
 }
 
+/** A text that names a posting within its resource. */
+export const nameOf = ({ table, key }: Posting): string => `${table}\n${key.join('\n')}`;
+
 export interface Indexed {
-  /** By a text that names the row: two equal postings are one. */
-  readonly postings: Map<string, Posting>;
+  /** No two of them have the same key. */
+  readonly postings: readonly Posting[];
   readonly primaryDate: number;
   /** Of the full-text index; '' for none. */
   readonly tokens: string;
@@ -168,22 +171,72 @@ const rank = (row: ParameterRow, descending: boolean): [string, number, number] 
 
 /** The ends as the rows carry them, each at most once: the first of the lowest, the first of the highest. */
 function endsOf(rows: readonly ParameterRow[]): number[] {
-  const ends: number[] = rows.map(row => row.end ?? 0);
-  for (const bit of [1, 2]) {
-    const bearers = ends.flatMap((end, i) => (end & bit ? [i] : []));
-    if (bearers.length < 2) continue;
-    const text = (i: number): Buffer => Buffer.from(rank(rows[i]!, bit === 2)[0]);
-    const order = (a: number, b: number): number => {
-      const [, x, y] = rank(rows[a]!, bit === 2);
-      const [, u, v] = rank(rows[b]!, bit === 2);
-      return Buffer.compare(text(a), text(b)) || x - u || y - v;
-    };
-    const kept = bearers.reduce((best, i) =>
-      (bit === 1 ? order(i, best) < 0 : order(i, best) > 0) ? i : best,
-    );
-    for (const i of bearers) if (i !== kept) ends[i] = ends[i]! & ~bit;
+  const ends: number[] = [];
+  let lowest = 0;
+  let highest = 0;
+  for (const { end = 0 } of rows) {
+    ends.push(end);
+    if (end & 1) lowest++;
+    if (end & 2) highest++;
   }
+  if (lowest > 1) keepOne(rows, ends, 1);
+  if (highest > 1) keepOne(rows, ends, 2);
   return ends;
+}
+
+function keepOne(rows: readonly ParameterRow[], ends: number[], bit: 1 | 2): void {
+  const bearers = ends.flatMap((end, i) => (end & bit ? [i] : []));
+  const text = (i: number): Buffer => Buffer.from(rank(rows[i]!, bit === 2)[0]);
+  const order = (a: number, b: number): number => {
+    const [, x, y] = rank(rows[a]!, bit === 2);
+    const [, u, v] = rank(rows[b]!, bit === 2);
+    return Buffer.compare(text(a), text(b)) || x - u || y - v;
+  };
+  const kept = bearers.reduce((best, i) =>
+    (bit === 1 ? order(i, best) < 0 : order(i, best) > 0) ? i : best,
+  );
+  for (const i of bearers) if (i !== kept) ends[i] = ends[i]! & ~bit;
+}
+
+/** Rows of one parameter. */
+interface Members {
+  readonly kind: ParameterRow['kind'];
+  readonly code: string;
+  readonly rows: ParameterRow[];
+}
+
+/** So many postings of a parameter are compared one by one, more are found by name. */
+const fewPostings = 24;
+
+/** Postings as they are made, parameter by parameter: only those of one parameter can be equal. */
+class Postings {
+  readonly all: Posting[] = [];
+  private first = 0;
+  private names: Map<string, number> | undefined = undefined;
+
+  begin(members: number): void {
+    this.first = this.all.length;
+    this.names = members > fewPostings ? new Map<string, number>() : undefined;
+  }
+  add(table: Table, end: number, key: readonly Value[]): void {
+    const posting: Posting = { table, key, end };
+    const same = this.names === undefined ? this.equal(posting) : this.named(posting, this.names);
+    if (same < 0) this.all.push(posting);
+    else this.all[same] = { table, key, end: end | this.all[same]!.end };
+  }
+  private equal({ table, key }: Posting): number {
+    for (let i = this.first; i < this.all.length; i++) {
+      const other = this.all[i]!;
+      if (other.table === table && other.key.every((value, n) => value === key[n])) return i;
+    }
+    return -1;
+  }
+  private named(posting: Posting, names: Map<string, number>): number {
+    const name = nameOf(posting);
+    const known = names.get(name);
+    if (known === undefined) names.set(name, this.all.length);
+    return known ?? -1;
+  }
 }
 
 /** `known.d`: the primary date stored with rows that are to be found again, where it may not be made from them. */
@@ -194,7 +247,7 @@ export function indexed(
   dictionary: Dictionary,
   known?: { readonly d: number },
 ): Indexed {
-  const grouped = new Map<string, ParameterRow[]>();
+  const grouped: Members[] = [];
   let tokens = '';
   for (const row of rows) {
     if (row.kind === 'words') {
@@ -202,15 +255,13 @@ export function indexed(
       tokens += `${tokens === '' ? '' : ' '}${tokensOf(p, row.text)}`;
       continue;
     }
-    const name = `${row.kind} ${row.param}`;
-    const group = grouped.get(name);
-    if (group === undefined) grouped.set(name, [row]);
-    else group.push(row);
+    const known = grouped.find(({ kind: its, code }) => code === row.param && its === row.kind);
+    if (known === undefined) grouped.push({ kind: row.kind, code: row.param, rows: [row] });
+    else known.rows.push(row);
   }
   let primaryDate = noDate;
   const groups: Group[] = [];
-  for (const members of grouped.values()) {
-    const { kind: rowKind, param: code } = members[0]!;
+  for (const { kind: rowKind, code, rows: members } of grouped) {
     const ends: number[] = members.length === 1 ? [members[0]!.end ?? 0] : endsOf(members);
     const packed = rowKind === 'date' || rowKind === 'number' || ends.some(end => end !== 0);
     const param = dictionary.makeParam(kind.id, code, rowKind, packed);
@@ -222,53 +273,48 @@ export function indexed(
   }
   if (known !== undefined) primaryDate = known.d;
 
-  const postings = new Map<string, Posting>();
-  const add = (table: Table, end: number, ...key: Value[]): void => {
-    const name = `${table}\n${key.join('\n')}`;
-    postings.set(name, { table, key, end: end | (postings.get(name)?.end ?? 0) });
-  };
+  const postings = new Postings();
   for (const { param, rows: members, ends } of groups) {
     const p = param.p;
+    postings.begin(members.length);
     for (let i = 0; i < members.length; i++) {
       const row = members[i]!;
       const end = ends[i]!;
       switch (row.kind) {
         case 'token':
-          add('tok', end, p, row.code, rid, dictionary.makeSystem(row.system));
+          postings.add('tok', end, [p, row.code, rid, dictionary.makeSystem(row.system)]);
           break;
         case 'string':
-          add('str', end, p, row.value, rid, row.exact === row.value ? '' : row.exact);
+          postings.add('str', end, [p, row.value, rid, row.exact === row.value ? '' : row.exact]);
           break;
         case 'uri':
-          add('str', end, p, row.value, rid, '');
+          postings.add('str', end, [p, row.value, rid, '']);
           break;
         case 'reference': {
           const target = dictionary.makeTarget(row.target, p);
-          add('ref', 0, p, target, primaryDate, rid, row.version);
-          add('rref', 0, rid, p, target);
+          postings.add('ref', 0, [p, target, primaryDate, rid, row.version]);
+          postings.add('rref', 0, [rid, p, target]);
           break;
         }
         case 'date':
-          add('dat', end, p, dateClass(row.lo, row.hi, end), whole(row.lo), rid, whole(row.hi));
+          postings.add('dat', end, [p, dateClass(row.lo, row.hi, end), whole(row.lo), rid, whole(row.hi)]);
           break;
         case 'number':
-          add(
-            'num',
-            end,
+          postings.add('num', end, [
             p,
             numberClass(row.lo, row.hi),
             row.lo,
             rid,
             row.hi,
             dictionary.makeUnit(row.system, row.code),
-          );
+          ]);
           break;
         case 'composite':
-          add('cmp', 0, ...composite(p, rid, row, dictionary));
+          postings.add('cmp', 0, composite(p, rid, row, dictionary));
       }
     }
   }
-  return { postings, primaryDate, tokens, packed: () => pack(groups, dictionary) };
+  return { postings: postings.all, primaryDate, tokens, packed: () => pack(groups, dictionary) };
 }
 
 /** Integers within the range of Date, whatever an extractor computed. */

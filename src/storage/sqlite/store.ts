@@ -35,7 +35,7 @@ const mostPatience = 25;
 const scanPage = 200;
 const changesPage = 500;
 /** After so many resources written the WAL is moved into the file; when it lags behind by so many pages, the writer waits for it. */
-const checkpointEvery = 500;
+const checkpointEvery = 2000;
 const longWal = 65_536;
 
 /** @throws FhirError `unavailable` where the file is in use, damaged, of a newer release, or cannot be written. */
@@ -127,7 +127,6 @@ function store({
   unlock,
 }: Parts): Store {
   let closed: Promise<void> | undefined;
-  const generation = (): number => connection.one<number>('PRAGMA data_version')!;
   const states = new Map<string, { readonly at: number; readonly state: string }>();
 
   const direct = async <T>(read: () => T): Promise<T> => {
@@ -225,9 +224,9 @@ function store({
     search: (plan: SearchPlan) => ask<Page>({ ask: 'search', plan }),
     count: (plan: SearchPlan) => ask<number>({ ask: 'count', plan }),
     // https://www.sqlite.org/pragma.html#pragma_data_version
-    generation,
+    generation: () => connection.one<number>('PRAGMA data_version')!,
     stateOf: type => {
-      const now = generation();
+      const now = writer.settled();
       const known = states.get(type);
       if (known?.at === now) return known.state;
       const state = stateOf(connection, type);

@@ -16,22 +16,33 @@ export const keyColumns: Readonly<Record<Table, string>> = {
 export const hasEnd: ReadonlySet<Table> = new Set(['tok', 'str', 'dat', 'num']);
 
 const insertSql = {} as Record<Table, string>;
+/** Of a resource without others there: what is there already is the same. */
+const firstSql = {} as Record<Table, string>;
 const deleteSql = {} as Record<Table, string>;
 for (const [table, columns] of Object.entries(keyColumns) as [Table, string][]) {
   const marks = columns.replace(/\w+/g, '?');
   insertSql[table] = hasEnd.has(table)
     ? `INSERT INTO ${table} (${columns}, e) VALUES (${marks}, ?) ON CONFLICT DO UPDATE SET e = excluded.e`
     : `INSERT OR IGNORE INTO ${table} (${columns}) VALUES (${marks})`;
+  firstSql[table] = hasEnd.has(table)
+    ? `INSERT INTO ${table} (${columns}, e) VALUES (${marks}, ?) ON CONFLICT DO NOTHING`
+    : insertSql[table];
   deleteSql[table] = `DELETE FROM ${table} WHERE ${columns.split(', ').map(column => `${column} = ?`).join(' AND ')}`; // prettier-ignore
 }
 
 /** `e` of a posting: the ends it is not. */
 export const storedEnd = (end: number): number => end ^ 3;
 
-export function insert(connection: Connection, { table, key, end }: Posting, texts: Texts): void {
+export function insert(
+  connection: Connection,
+  { table, key, end }: Posting,
+  texts: Texts,
+  isFirst = false,
+): void {
   if (table === 'str') texts.add(key[0] as number, key[1] as string);
-  if (hasEnd.has(table)) connection.run(insertSql[table], ...key, storedEnd(end));
-  else connection.run(insertSql[table], ...key);
+  const sql = (isFirst ? firstSql : insertSql)[table];
+  if (hasEnd.has(table)) connection.run(sql, ...key, storedEnd(end));
+  else connection.run(sql, ...key);
 }
 export function remove(connection: Connection, { table, key }: Posting, texts: Texts): void {
   if (table === 'str') texts.remove(key[0] as number, key[1] as string);

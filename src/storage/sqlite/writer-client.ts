@@ -23,6 +23,8 @@ interface Waiting {
 }
 
 export interface WriterClient {
+  /** A number that is another before anything that was written is told of: no other process writes to the file. */
+  settled(): number;
   commit(commit: Commit): Promise<void>;
   task<T>(task: Task): Promise<T>;
   /** Waits for everything handed over, then ends the thread. */
@@ -40,6 +42,7 @@ export async function startWriter(
   const packer = new Packer();
   const handing = new Set<Promise<void>>();
   let next = 1;
+  let settled = 0;
   let broken: unknown;
   const post = (message: ToWriter): void => worker.postMessage(message);
   const send = (items: readonly Item[]): void => {
@@ -77,8 +80,10 @@ export async function startWriter(
   worker.on('message', (message: FromWriter) => {
     if (message.what === 'ready') ready.resolve();
     else if (message.what === 'unopened') ready.reject(told(message.failed));
-    else if (message.what === 'answers')
+    else if (message.what === 'answers') {
+      settled++;
       committed(message.answers.reduce((sum, answer) => sum + settle(answer), 0));
+    }
   });
   worker.on('error', stop);
   worker.on('exit', () => {
@@ -115,6 +120,7 @@ export async function startWriter(
     if (items.length > 0) send(items);
   };
   return {
+    settled: () => settled,
     commit: commit =>
       register<void>(commit.writes.length, id => {
         const done = handOver(id, commit).finally(() => handing.delete(done));

@@ -57,6 +57,8 @@ const waiting: (Arrived | Asked)[] = [];
 /** The first writes of commits that are still to come. */
 const parts = new Map<number, Write[]>();
 let closing = false;
+/** So many of those waiting were in a transaction that one of them spoilt: each is written within a savepoint. */
+let spoilt = 0;
 
 /** The error is told by message: as an event of the thread it would lose its code. */
 function open(): Connection {
@@ -111,6 +113,7 @@ function drain(): void {
 
 function writeGroup(): void {
   const answers: Answer[] = [];
+  const taken: Arrived[] = [];
   const started = performance.now();
   let resources = 0;
   try {
@@ -123,15 +126,18 @@ function writeGroup(): void {
       if (resources > 0 && (resources + size > groupResources || performance.now() - started > groupMs))
         break;
       waiting.shift();
+      taken.push(next);
       resources += size;
+      const isSaved = spoilt > 0 ? (spoilt--, true) : undefined;
       try {
-        writer.apply(next.commit);
+        writer.apply(next.commit, isSaved);
         answers.push({ id: next.id });
       } catch (error) {
         if (error instanceof WriteConflict) {
           const { reason, index, what, owner } = error;
           answers.push({ id: next.id, conflict: { reason, index, what, ...(owner ? { owner } : {}) } });
         } else {
+          if (connection.db.inTransaction && isSaved === undefined) return again(taken);
           answers.push({ id: next.id, failed: tell(error) });
           if (!connection.db.inTransaction) throw error;
         }
@@ -150,6 +156,14 @@ function writeGroup(): void {
     return;
   }
   send({ what: 'answers', answers });
+}
+
+/** Nobody pays for a commit that cannot be stored: the group is written anew, so that only that one fails. */
+function again(taken: readonly Arrived[]): void {
+  connection.db.exec('ROLLBACK');
+  writer.recall();
+  waiting.unshift(...taken);
+  spoilt = taken.length;
 }
 
 function work(): void {

@@ -4,7 +4,7 @@ import { refKey } from '../../fhir/resource.js';
 import { WriteConflict, type Write } from '../store.js';
 import type { Connection } from './connection.js';
 import type { Kind } from './dictionary.js';
-import { indexed, primaryDateAmong, type Indexed } from './postings.js';
+import { indexed, nameOf, primaryDateAmong, type Indexed, type Posting } from './postings.js';
 import { deletion, formOf, methods, refOf } from './record.js';
 import { findRefs } from './search.js';
 import { insert, moveReferences, remove } from './tables.js';
@@ -23,12 +23,14 @@ interface Current {
   readonly op: number;
 }
 
-const emptyRows: Indexed = { postings: new Map(), primaryDate: 0, tokens: '', packed: () => Buffer.alloc(0) };
+const emptyRows: Indexed = { postings: [], primaryDate: 0, tokens: '', packed: () => Buffer.alloc(0) };
 
 export class Writer {
   private nextRid = 0;
   private nextSeq = 0;
   private greatestLu = 0;
+  /** By type, how many more current resources there are than the transaction has written down. */
+  private more = new Map<number, number>();
   private readonly words: PendingWords;
   readonly texts: Texts;
   /** Rows made with search parameters of a lower generation are refused. */
@@ -46,6 +48,7 @@ export class Writer {
     connection.dictionary.forget();
     this.words.backTo(0);
     this.texts.forget();
+    this.more.clear();
     this.nextRid = (connection.one<number | null>('SELECT max(rid) FROM res') ?? 0) + 1;
     const last = connection.get<{ seq: number; greatest: number }>(
       'SELECT seq, lu + late AS greatest FROM log ORDER BY seq DESC LIMIT 1',
@@ -60,8 +63,13 @@ export class Writer {
     this.fence = Math.max(this.fence, generation);
   }
 
-  /** All of the commit or nothing of it. @throws WriteConflict */
-  apply(commit: Commit): void {
+  /**
+   * All of the commit or nothing of it, where that takes a savepoint: what is judged before anything is written takes
+   * none, and SQLite copies every page that is changed within one. Without, an error other than a conflict leaves the
+   * whole transaction to be rolled back.
+   * @throws WriteConflict
+   */
+  apply(commit: Commit, isSaved = isJudgedAfter(commit)): void {
     const { connection } = this;
     const before = [this.nextRid, this.nextSeq, this.greatestLu] as const;
     if (commit.writes.some(({ condition }) => condition !== undefined && asksWords(condition.plan.where)))
@@ -70,14 +78,15 @@ export class Writer {
       this.texts.write();
     const mark = this.words.mark();
     const textsMark = this.texts.mark();
-    connection.run('SAVEPOINT one');
+    if (isSaved) connection.run('SAVEPOINT one');
     try {
-      this.write(commit);
-      connection.run('RELEASE one');
+      const change = this.write(commit);
+      if (isSaved) connection.run('RELEASE one');
       connection.dictionary.settle();
+      for (const [kind, more] of change) this.more.set(kind, (this.more.get(kind) ?? 0) + more);
     } catch (error) {
       // SQLite itself rolls the transaction back on a full disk and the like; then there is no savepoint.
-      if (connection.db.inTransaction) {
+      if (isSaved && connection.db.inTransaction) {
         connection.run('ROLLBACK TO one');
         connection.run('RELEASE one');
       }
@@ -93,9 +102,13 @@ export class Writer {
   finish(): void {
     this.words.write();
     this.texts.write();
+    for (const [kind, more] of this.more)
+      if (more !== 0) this.connection.run('UPDATE kind SET n = n + ? WHERE id = ?', more, kind);
+    this.more.clear();
   }
 
-  private write({ writes, receipt }: Commit): void {
+  /** Answers by type how many more current resources there are. */
+  private write({ writes, receipt }: Commit): ReadonlyMap<number, number> {
     const { connection } = this;
     if (
       receipt !== undefined &&
@@ -116,15 +129,17 @@ export class Writer {
       if (found[i] === undefined) this.repoint(refKey(writes[i]!.ref), rid);
     });
     placed.forEach(({ kind, rid }, i) => this.index(writes[i]!, kind, rid, found[i]));
-    this.count(writes, placed, found);
     this.claim(
       writes,
       placed.map(({ rid }) => rid),
     );
-    const own = JSON.stringify(placed.map(({ rid }) => rid));
-    writes.forEach((write, index) => this.judgeAfter(write, index, placed[index]!.rid, own));
+    if (writes.some(({ requires, unreferenced }) => requires !== undefined || unreferenced)) {
+      const own = JSON.stringify(placed.map(({ rid }) => rid));
+      writes.forEach((write, index) => this.judgeAfter(write, index, placed[index]!.rid, own));
+    }
     if (receipt !== undefined)
       connection.run('INSERT INTO receipt (key, body) VALUES (?, ?)', receipt.key, receipt.body);
+    return change(writes, placed, found);
   }
 
   private judge(write: Write, index: number): Current | undefined {
@@ -225,10 +240,10 @@ export class Writer {
         : connection.one<number>('SELECT d FROM cur WHERE type = ? AND r = ?', kind.id, rid);
     const before = d === undefined ? emptyRows : indexed(type, rid, write.replaces, dictionary, { d });
     const after = write.body === undefined ? emptyRows : indexed(type, rid, write.rows, dictionary);
-    for (const [name, posting] of before.postings)
-      if (!after.postings.has(name)) remove(connection, posting, this.texts);
-    for (const [name, posting] of after.postings)
-      if (before.postings.get(name)?.end !== posting.end) insert(connection, posting, this.texts);
+    if (before.postings.length === 0) {
+      const isFirst = current === undefined;
+      for (const posting of after.postings) insert(connection, posting, this.texts, isFirst);
+    } else this.exchange(before.postings, after.postings);
     this.words.change(rid, before.tokens, after.tokens);
     if (write.body === undefined) {
       if (d !== undefined) connection.run('DELETE FROM cur WHERE type = ? AND r = ?', kind.id, rid);
@@ -253,21 +268,17 @@ export class Writer {
     }
   }
 
-  /** Keeps the number of current resources per type. */
-  private count(
-    writes: readonly Write[],
-    placed: readonly { readonly kind: Kind }[],
-    found: readonly (Current | undefined)[],
-  ): void {
-    const change = new Map<number, number>();
-    writes.forEach(({ body }, i) => {
-      const was = found[i] !== undefined && found[i].op !== deletion;
-      const more = Number(body !== undefined) - Number(was);
-      const { id } = placed[i]!.kind;
-      change.set(id, (change.get(id) ?? 0) + more);
-    });
-    for (const [id, more] of change)
-      if (more !== 0) this.connection.run('UPDATE kind SET n = n + ? WHERE id = ?', more, id);
+  private exchange(before: readonly Posting[], after: readonly Posting[]): void {
+    const had = new Map(before.map(posting => [nameOf(posting), posting]));
+    const has = new Set<string>();
+    const more: Posting[] = [];
+    for (const posting of after) {
+      const name = nameOf(posting);
+      has.add(name);
+      if (had.get(name)?.end !== posting.end) more.push(posting);
+    }
+    for (const [name, posting] of had) if (!has.has(name)) remove(this.connection, posting, this.texts);
+    for (const posting of more) insert(this.connection, posting, this.texts);
   }
 
   /** Releases first, so that one write of a commit may take over what another gives up. */
@@ -309,4 +320,27 @@ export class Writer {
         throw new WriteConflict('referenced', index, refKey(write.ref), refOf(connection, by));
     }
   }
+}
+
+/** Whether it may still be refused when it has been written. */
+const isJudgedAfter = ({ writes }: Commit): boolean =>
+  writes.some(
+    ({ claims, requires, unreferenced }) =>
+      claims !== undefined || requires !== undefined || unreferenced !== undefined,
+  );
+
+/** By type, how many more current resources there are. */
+function change(
+  writes: readonly Write[],
+  placed: readonly { readonly kind: Kind }[],
+  found: readonly (Current | undefined)[],
+): ReadonlyMap<number, number> {
+  const change = new Map<number, number>();
+  writes.forEach(({ body }, i) => {
+    const was = found[i] !== undefined && found[i].op !== deletion;
+    const more = Number(body !== undefined) - Number(was);
+    const { id } = placed[i]!.kind;
+    change.set(id, (change.get(id) ?? 0) + more);
+  });
+  return change;
 }
