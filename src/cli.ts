@@ -159,7 +159,7 @@ targetOptions(
 dataOptions(
   program
     .command('backup')
-    .description('copy the embedded store to a new file')
+    .description('copy everything in the data folder of a stopped server to a new file')
     .argument('<path>', 'the new file'),
 )
   .option(...keyFileOption)
@@ -170,7 +170,7 @@ dataOptions(
 dataOptions(
   program
     .command('restore')
-    .description('put a backup in the place of an embedded store that is not there')
+    .description('put a backup in the place of a data folder that is not there')
     .argument('<path>', 'the backup'),
 )
   .option(...keyFileOption)

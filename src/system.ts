@@ -41,6 +41,7 @@ import { remoteTerminology } from './terminology/remote.js';
 import { serverTerminology, type ServerTerminology } from './terminology/server-catalog.js';
 import { createValidation } from './validation/validation.js';
 import { openAuditTrail } from './system/audit-trail.js';
+import { checkRestored } from './system/embedded-copy.js';
 import { openConsents, type OwnConsents } from './system/consents.js';
 import type { District as ConsentDistrict } from './system/spanning-consents.js';
 import { compileBy } from './system/policy.js';
@@ -348,6 +349,7 @@ async function openStorage(config: Config): Promise<{ store: Store; documents: D
     const at = { url: config.mongoUrl, database: config.mongoDatabase };
     return both(await openMongoStore(at), () => openMongoDocuments(at));
   }
+  checkRestored(config.data);
   mkdirSync(config.data, { recursive: true, mode: 0o700 });
   const at = (name: string): string => join(config.data, name);
   const store = await openSqliteStore({ path: at('tsela.sqlite'), durability: config.durability });
@@ -358,6 +360,7 @@ async function openStorage(config: Config): Promise<{ store: Store; documents: D
 export async function openDocuments(config: Config): Promise<Documents> {
   if (config.mongoUrl !== undefined)
     return openMongoDocuments({ url: config.mongoUrl, database: config.mongoDatabase });
+  checkRestored(config.data);
   return openSqliteDocuments({ path: join(config.data, 'documents.sqlite') });
 }
 

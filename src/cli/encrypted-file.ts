@@ -3,7 +3,7 @@
 // https://eprint.iacr.org/2015/189 (the STREAM construction), https://www.rfc-editor.org/rfc/rfc5869
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { Problem } from './problem.js';
 
 /** The first bytes of the file. */
@@ -25,40 +25,43 @@ function nonceOf(number: number, isLast: boolean): Buffer {
 }
 
 /** @param secret of high entropy, such as 32 random bytes in base64 */
-export async function encryptFile(from: string, to: string, secret: Uint8Array): Promise<void> {
+export async function* encrypted(content: AsyncIterable<Buffer>, secret: Uint8Array): AsyncGenerator<Buffer> {
   const salt = randomBytes(saltLength);
   const key = keyOf(secret, salt);
-  await write(to, async file => {
-    await file.write(Buffer.concat([mark, salt]));
-    await eachPiece(from, 0, pieceLength, async (piece, number, isLast) => {
-      const cipher = createCipheriv(cipherName, key, nonceOf(number, isLast));
-      await file.write(Buffer.concat([cipher.update(piece), cipher.final(), cipher.getAuthTag()]));
-    });
-  });
+  yield Buffer.concat([mark, salt]);
+  for await (const { piece, number, isLast } of pieces(content, pieceLength)) {
+    const cipher = createCipheriv(cipherName, key, nonceOf(number, isLast));
+    yield Buffer.concat([cipher.update(piece), cipher.final(), cipher.getAuthTag()]);
+  }
 }
 
-/** @throws Problem where the key is another, or the file is not as it was written; nothing is left at `to` then */
-export async function decryptFile(from: string, to: string, secret: Uint8Array): Promise<void> {
+/**
+ * What is given out was judged; that nothing was cut off is known at the end.
+ * @throws Problem where the key is another, or the file is not as it was written
+ */
+export async function* decrypted(from: string, secret: Uint8Array): AsyncGenerator<Buffer> {
   const head = await headOf(from);
   const key = keyOf(secret, head.subarray(mark.length));
-  await write(to, async file => {
-    await eachPiece(from, head.length, pieceLength + tagLength, async (piece, number, isLast) => {
-      const at = Math.max(0, piece.length - tagLength);
-      try {
-        const decipher = createDecipheriv(cipherName, key, nonceOf(number, isLast), {
-          authTagLength: tagLength,
-        });
-        decipher.setAuthTag(piece.subarray(at));
-        await file.write(Buffer.concat([decipher.update(piece.subarray(0, at)), decipher.final()]));
-      } catch (cause) {
-        throw new Problem(
-          `${from} cannot be decrypted: it was encrypted with another key, or it was damaged or cut off.`,
-          'Give the key file it was made with.',
-          { cause },
-        );
-      }
-    });
-  });
+  const length = pieceLength + tagLength;
+  const content = createReadStream(from, { start: head.length, highWaterMark: length });
+  for await (const { piece, number, isLast } of pieces(content as AsyncIterable<Buffer>, length)) {
+    const at = Math.max(0, piece.length - tagLength);
+    let plain: Buffer;
+    try {
+      const decipher = createDecipheriv(cipherName, key, nonceOf(number, isLast), {
+        authTagLength: tagLength,
+      });
+      decipher.setAuthTag(piece.subarray(at));
+      plain = Buffer.concat([decipher.update(piece.subarray(0, at)), decipher.final()]);
+    } catch (cause) {
+      throw new Problem(
+        `${from} cannot be decrypted: it was encrypted with another key, or it was damaged or cut off.`,
+        'Give the key file it was made with.',
+        { cause },
+      );
+    }
+    yield plain;
+  }
 }
 
 export async function isEncrypted(path: string): Promise<boolean> {
@@ -83,29 +86,27 @@ async function firstBytes(path: string, length: number): Promise<Buffer> {
 }
 
 /** A piece is known to be the last when nothing follows; of an empty file it is empty. */
-async function eachPiece(
-  path: string,
-  start: number,
+async function* pieces(
+  content: AsyncIterable<Buffer>,
   length: number,
-  use: (piece: Buffer, number: number, isLast: boolean) => Promise<void>,
-): Promise<void> {
+): AsyncGenerator<{ piece: Buffer; number: number; isLast: boolean }> {
   let kept = Buffer.alloc(0);
   let number = 0;
-  for await (const chunk of createReadStream(path, { start, highWaterMark: length })) {
-    kept = Buffer.concat([kept, chunk as Buffer]);
+  for await (const chunk of content) {
+    kept = Buffer.concat([kept, chunk]);
     for (; kept.length > length; kept = kept.subarray(length))
-      await use(kept.subarray(0, length), number++, false);
+      yield { piece: kept.subarray(0, length), number: number++, isLast: false };
   }
-  await use(kept, number, true);
+  yield { piece: kept, number, isLast: true };
 }
 
-/** The file is there when it is whole and on disk. */
-async function write(path: string, fill: (file: FileHandle) => Promise<void>): Promise<void> {
+/** The file is there when it is whole and on disk, and is its owner's alone. */
+export async function writeWhole(path: string, content: AsyncIterable<Buffer>): Promise<void> {
   const part = `${path}.part`;
   await rm(part, { force: true });
   const file = await open(part, 'wx', 0o600);
   try {
-    await fill(file);
+    for await (const bytes of content) await file.writeFile(bytes);
     await file.sync();
     await file.close();
     await rename(part, path);

@@ -215,14 +215,14 @@ function sampleIsKept(victim: 'server' | 'loader'): void {
 describe('on SQLite', () => {
   sampleIsKept('server');
 
-  test('a backup is a store of its own', async () => {
+  test('a backup is one file, and overwrites nothing', async () => {
     const data = join(folder, 'data');
     expect((await tsela(['sample', '--patients', '2', '--data', data])).code).toBe(0);
     expect((await tsela(['backup', join(folder, 'copy'), '--data', data])).code).toBe(0);
     const again = await tsela(['backup', join(folder, 'copy'), '--data', data]);
     expect(again).toMatchObject({ code: 1 });
     expect(again.err).toContain('exists already');
-    expect(readFileSync(join(folder, 'copy')).subarray(0, 15).toString()).toBe('SQLite format 3');
+    expect(readFileSync(join(folder, 'copy')).subarray(0, 15).toString()).toBe('tsela archive 1');
   });
 
   test('doctor warns of a running server, and commands that need the store for themselves are refused', async () => {

@@ -24,6 +24,17 @@ const schema = `
   CREATE INDEX IF NOT EXISTS document_expires ON document (expires) WHERE expires IS NOT NULL;
 `;
 
+/** A consistent copy in a new file, also while others write. */
+export function copySqliteDocuments(path: string, to: string): void {
+  makePrivate(to); // an empty file is written into
+  const database = new Database(path, { readonly: true, fileMustExist: true, timeout: 5_000 });
+  try {
+    database.prepare('VACUUM INTO ?').run(to);
+  } finally {
+    database.close();
+  }
+}
+
 /** `path`: the database file; its folder is made where it is missing. */
 export async function openSqliteDocuments(options: { readonly path: string }): Promise<Documents> {
   makePrivate(options.path);
