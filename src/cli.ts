@@ -288,6 +288,22 @@ dataOptions(user.command('password').description('give somebody a new password')
     await exitWith((await import('./cli/user.js')).setPassword(name, options));
   });
 
+dataOptions(
+  user
+    .command('link')
+    .description('let somebody sign in through another provider')
+    .argument('<name>')
+    .argument('<provider>', 'its id in the file of TSELA_LOGIN_PROVIDERS')
+    .argument('<subject>', 'what it calls them (sub)'),
+).action(async (name: string, provider: string, subject: string, options: DataOptions) => {
+  await exitWith((await import('./cli/user.js')).linkUser(name, provider, subject, options));
+});
+dataOptions(
+  user.command('unlink').description('no longer let somebody sign in through others').argument('<name>'),
+).action(async (name: string, options: DataOptions) => {
+  await exitWith((await import('./cli/user.js')).unlinkUser(name, options));
+});
+
 const client = program.command('client').description('which apps and backend services there are');
 dataOptions(
   client.command('add').description('register one').argument('<name>', 'what people are asked about'),

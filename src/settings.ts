@@ -452,6 +452,15 @@ export const settings = {
     example: 'the output of: openssl rand -base64 32',
     secret: true,
   }),
+  loginProviders: row({
+    section: 'Access',
+    env: 'TSELA_LOGIN_PROVIDERS',
+    kind: file,
+    fallback: undefined,
+    shown: 'none',
+    says: 'A file of the OpenID providers that people may sign in through beside their password, as docs/smart.md shows it.',
+    example: '/etc/tsela/login-providers.json',
+  }),
   privateJwks: row({
     section: 'Access',
     env: 'TSELA_PRIVATE_JWKS',

@@ -251,6 +251,7 @@ export async function createSystem(
       dispatch,
       async openAuthorization({ origin, bases, places, dispatch, onEvent }) {
         const { createAuthorizationServer } = await import('./auth/authorization-server.js');
+        const { readLoginProviders } = await import('./auth/login-providers.js');
         return (authorization = await createAuthorizationServer({
           documents,
           origin,
@@ -258,6 +259,7 @@ export async function createSystem(
           places,
           secret: config.authSecret,
           privateJwks: config.privateJwks,
+          loginProviders: readLoginProviders(config.loginProviders),
           directory: createDirectory(asking(dispatch)),
           compile,
           mail: mailBy(config),

@@ -70,6 +70,7 @@ const packageRooms: Readonly<Record<string, readonly string[]>> = {
   '@koa/router': ['http'],
   'koa-mount': ['http'],
   'oidc-provider': ['auth'],
+  'openid-client': ['auth'],
   jose: ['auth'],
   '@node-rs/argon2': ['auth'],
   otpauth: ['auth'],

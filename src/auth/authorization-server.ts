@@ -21,6 +21,7 @@ import { signingKeys, type SigningKeys } from './keys.js';
 import { launchEndpoint } from './launch.js';
 import { sendLetter, type Letter, type PostLetter } from './letters.js';
 import { createLogin } from './login.js';
+import type { LoginProvider } from './login-providers.js';
 import { managePages } from './manage.js';
 import type { Ended } from './ended.js';
 import { openAppPage } from './open-app.js';
@@ -33,6 +34,9 @@ import { openAnswers } from './remembered.js';
 import { issueRegistrationToken } from './registration-token.js';
 import { openRoles } from './roles.js';
 import { openSecrets } from './secrets.js';
+import { openUpstream } from './upstream.js';
+import { openLinks } from './upstream-links.js';
+import { upstreamPages } from './upstream-pages.js';
 
 export interface AuthorizationServerOptions {
   readonly documents: Documents;
@@ -45,6 +49,8 @@ export interface AuthorizationServerOptions {
   /** At least 32 characters; absent: made once and kept in the store. */
   readonly secret: string | undefined;
   readonly privateJwks: boolean;
+  /** Where else people may sign in. */
+  readonly loginProviders: readonly LoginProvider[];
   readonly directory: Directory;
   readonly compile: CompileGrant;
   /** Absent where this server sends no mail: then `post` is not used. */
@@ -98,6 +104,13 @@ export async function createAuthorizationServer(
   const approvals = openApprovals(documents, onEnded);
   const launches = openLaunches(documents);
   const answers = openAnswers(documents);
+  const upstream = openUpstream({
+    documents,
+    secrets,
+    issuer,
+    providers: options.loginProviders,
+    onNotice: options.onNotice,
+  });
   const brands = openBrands(documents, issuer, options.places);
   const roles = openRoles(documents);
   const passkeys = openPasskeys(documents, accounts, secrets, origin);
@@ -132,12 +145,15 @@ export async function createAuthorizationServer(
     answers,
     login,
     forgotten,
+    upstream,
+    upstreamLinks: openLinks(documents),
     onEvent,
   };
   const people = { ...shared, issuer, documents, links, roles, secrets, passkeys, post, onEnded };
   const middlewares: readonly Middleware[] = [
     failures(onFailure),
     managePages(people),
+    upstreamPages(shared),
     passwordPages(people),
     peoplePage(people),
     interactions({ ...shared, bases, launches, directory, compile }),
@@ -198,8 +214,8 @@ const failures =
     try {
       await next();
     } catch (error) {
-      const known = error instanceof FhirError && error.status < 500;
-      if (!known) onFailure(error);
+      const known = error instanceof FhirError;
+      if (!known || error.status >= 500) onFailure(error);
       const words = known ? error.message : 'Something is wrong on this server. Try again later.';
       const status = known ? error.status : 500;
       sendPage(ctx, 'This did not work', html`<p class="wrong">${words}</p>`, { status, prefix: authPath });

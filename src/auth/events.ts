@@ -37,5 +37,7 @@ export type AccountChange =
   | 'no-second-factor'
   | 'passkey'
   | 'no-passkey'
+  | 'linked'
+  | 'unlinked'
   | 'disabled'
   | 'enabled';

@@ -16,6 +16,9 @@ import { answerOf, passwordPage, stepPage } from './login-page.js';
 import { baseOf, lifetimes, originOrScheme, textOf } from './provider.js';
 import { canBeKnown, type Answers } from './remembered.js';
 import { granted, isStaticScope, scopesIn } from './scopes.js';
+import type { Upstream } from './upstream.js';
+import type { Links } from './upstream-links.js';
+import { accountOf, othersAt, unlinked } from './upstream-pages.js';
 
 export interface InteractionOptions {
   readonly provider: () => Provider;
@@ -29,6 +32,8 @@ export interface InteractionOptions {
   readonly login: Login;
   /** Where a new password is asked for; absent where this server sends no mail. */
   readonly forgotten: string | undefined;
+  readonly upstream: Upstream;
+  readonly upstreamLinks: Links;
   readonly directory: Directory;
   readonly compile: CompileGrant;
   readonly onEvent: (event: AccessEvent) => void;
@@ -45,8 +50,9 @@ export const isSameOrigin = (ctx: KoaContextWithOIDC): boolean => {
 export const interactions =
   (options: InteractionOptions): Middleware =>
   async (ctx, next) => {
-    const [, uid] = /^\/interaction\/([\w-]+)$/.exec(ctx.path) ?? [];
-    if (uid === undefined || !['GET', 'POST'].includes(ctx.method)) return void (await next());
+    const [, uid, elsewhere] = /^\/interaction\/([\w-]+)(\/upstream)?$/.exec(ctx.path) ?? [];
+    const isKnown = ctx.method === 'GET' || (ctx.method === 'POST' && elsewhere === undefined);
+    if (uid === undefined || !isKnown) return void (await next());
     const { prefix } = options;
     let interaction: Interaction;
     try {
@@ -57,7 +63,10 @@ export const interactions =
     if (interaction.uid !== uid) return expired(ctx, prefix);
     const form = ctx.method === 'POST' ? await readForm(ctx) : undefined;
     if (ctx.method === 'POST' && (form === undefined || !isSameOrigin(ctx))) return expired(ctx, prefix);
-    if (interaction.prompt.name === 'login') await signIn(options, ctx, interaction, form);
+    if (interaction.prompt.name === 'login' && elsewhere !== undefined)
+      await signInElsewhere(options, ctx, interaction);
+    else if (elsewhere !== undefined) expired(ctx, prefix);
+    else if (interaction.prompt.name === 'login') await signIn(options, ctx, interaction, form);
     else await approve(options, ctx, interaction, form);
   };
 
@@ -91,15 +100,16 @@ async function signIn(
   interaction: Interaction,
   form: URLSearchParams | undefined,
 ): Promise<void> {
-  const { prefix, login, clients, forgotten, onEvent } = options;
+  const { prefix, login, clients, forgotten, upstream, onEvent } = options;
   const clientId = String(interaction.params['client_id']);
   const client = await clients.find(clientId);
   const page = { prefix, leadsTo: redirectOf(interaction) };
   const action = `${prefix}/interaction/${interaction.uid}`;
+  const others = othersAt(upstream, `${action}/upstream`);
   const show = (content: ReturnType<typeof passwordPage>, status = 200): void =>
     sendPage(ctx, 'Sign in', content, { ...page, status, script: true });
   const question = await login.question(interaction.uid);
-  const fields = { action, to: client?.name, forgotten, question };
+  const fields = { action, to: client?.name, forgotten, question, others };
   if (form === undefined)
     return show(passwordPage({ ...fields, hint: textOf(interaction.params['login_hint']) ?? '' }));
   if (form.get('answer') === 'refuse')
@@ -110,8 +120,54 @@ async function signIn(
     const { content, status } = stepPage(step, { ...fields, hint: form.get('name') ?? '' });
     return show(content, status);
   }
-  onEvent({ kind: 'login', account: step.account.id, client: clientId });
-  await finish(options, ctx, { login: { accountId: step.account.id, amr: [...step.amr], remember: false } });
+  await signedIn(options, ctx, interaction, step);
+}
+
+async function signedIn(
+  options: InteractionOptions,
+  ctx: KoaContextWithOIDC,
+  { params }: Interaction,
+  { account, amr }: { account: Account; amr: readonly string[] },
+): Promise<void> {
+  options.onEvent({ kind: 'login', account: account.id, client: String(params['client_id']) });
+  await finish(options, ctx, { login: { accountId: account.id, amr: [...amr], remember: false } });
+}
+
+/** To another provider with `to`, and back from it with its answer. */
+async function signInElsewhere(
+  options: InteractionOptions,
+  ctx: KoaContextWithOIDC,
+  interaction: Interaction,
+): Promise<void> {
+  const { prefix, login, upstream, onEvent } = options;
+  const { uid } = interaction;
+  const query = new URLSearchParams(ctx.querystring);
+  const returns = `/interaction/${uid}/upstream`;
+  const to = query.get('to');
+  if (to !== null) {
+    ctx.status = 303;
+    ctx.set('location', await upstream.start(to, returns, uid));
+    return;
+  }
+  const action = `${prefix}/interaction/${uid}`;
+  const refused = { kind: 'login-refused', client: String(interaction.params['client_id']) } as const;
+  const identified = await upstream.finish(query, returns, uid);
+  if (identified === undefined) {
+    onEvent(refused);
+    ctx.status = 303;
+    ctx.set('location', action);
+    return;
+  }
+  const page = { prefix, leadsTo: redirectOf(interaction) };
+  const account = await accountOf(options, identified);
+  if (account === undefined) {
+    onEvent(refused);
+    return unlinked(ctx, identified, { ...page, back: action });
+  }
+  const step = await login.external(uid, account, identified.amr);
+  if (step.is === 'signed-in') return signedIn(options, ctx, interaction, step);
+  const { content, status } = stepPage(step, { action });
+  sendPage(ctx, 'Sign in', content, { ...page, status });
 }
 
 /** What is to be approved, worked out anew for every request of the page: nothing of it comes from the form. */

@@ -13,6 +13,8 @@ export interface PasswordForm {
   readonly forgotten?: string | undefined;
   /** What a passkey is asked. */
   readonly question?: string | undefined;
+  /** Links to other providers. */
+  readonly others?: readonly Html[] | undefined;
   readonly wrong?: 'name-or-password' | 'passkey' | 'too-late';
 }
 
@@ -64,7 +66,15 @@ const words = {
   'too-late': 'That took too long: sign in again.',
 };
 
-export const passwordPage = ({ action, to, hint = '', forgotten, question, wrong }: PasswordForm): Html =>
+export const passwordPage = ({
+  action,
+  to,
+  hint = '',
+  forgotten,
+  question,
+  others,
+  wrong,
+}: PasswordForm): Html =>
   html`${wrong && html`<p class="wrong" role="alert">${words[wrong]}</p>`}
     ${to && html`<p>to go on to <strong>${to}</strong></p>`}
     <form method="post" action="${action}">
@@ -85,7 +95,7 @@ export const passwordPage = ({ action, to, hint = '', forgotten, question, wrong
       ${to && html`<button name="answer" value="refuse" formnovalidate>Cancel</button>`}
     </form>
     ${question && passkeyForm(action, 'get', question, html`<button>Sign in with a passkey</button>`)}
-    ${forgotten && html`<p><a href="${forgotten}">Forgot the password?</a></p>`}`;
+    ${forgotten && html`<p><a href="${forgotten}">Forgot the password?</a></p>`} ${others}`;
 
 export const codePage = ({ action, wrong = false }: { action: string; wrong?: boolean }): Html =>
   html`${wrong && html`<p class="wrong" role="alert">The code is not right, was used, or there were too many attempts.</p>`}

@@ -20,6 +20,8 @@ export interface Login {
   /** `attempt` names the form that was filled in; a code has to come by the same one. */
   password(attempt: string, name: string, password: string): Promise<LoginStep>;
   code(attempt: string, code: string): Promise<LoginStep>;
+  /** Somebody whom another provider has named. What it asked them for counts: a second factor is not asked for twice. */
+  external(attempt: string, account: Account, amr: readonly string[]): Promise<LoginStep>;
   /** A code of a second factor that was proposed. */
   setUp(attempt: string, secret: string, code: string): Promise<LoginStep>;
   /** What a passkey is asked on the form; undefined where there are none for this server. */
@@ -36,6 +38,8 @@ export interface Login {
 interface Step {
   readonly account: string;
   readonly wants: 'code' | 'second-factor' | 'going-on';
+  /** How they came this far; absent: by their password. */
+  readonly first?: readonly string[];
 }
 
 const steps = 'login-steps';
@@ -43,7 +47,7 @@ const codeWithin = 5 * 60_000;
 /** An authenticator app has to be found and installed. */
 const setUpWithin = 15 * 60_000;
 const tooLate: LoginStep = { is: 'refused', why: 'too-late' };
-const withCode = ['pwd', 'otp', 'mfa'] as const;
+const withCode = ({ first = ['pwd'] }: Step): readonly string[] => [...new Set([...first, 'otp', 'mfa'])];
 
 export function createLogin(
   documents: Documents,
@@ -64,12 +68,15 @@ export function createLogin(
     const within = step.wants === 'code' ? codeWithin : setUpWithin;
     await documents.put(steps, hashed(attempt), step, { expires: Date.now() + within });
   };
-  /** The account that the step is about; undefined where another is waited for. */
-  const waiting = async (attempt: string, wants: Step['wants']): Promise<Account | undefined> => {
+  /** The step with the account it is about; undefined where another is waited for. */
+  const waiting = async (
+    attempt: string,
+    wants: Step['wants'],
+  ): Promise<{ step: Step; account: Account } | undefined> => {
     const step = (await documents.get(steps, hashed(attempt)))?.value as Step | undefined;
     if (step?.wants !== wants) return undefined;
     const account = await accounts.find(step.account);
-    return account?.disabled === true ? undefined : account;
+    return account === undefined || account.disabled === true ? undefined : { step, account };
   };
   const demandsSecondFactor = async (account: Account): Promise<boolean> => {
     const book = await roles.all();
@@ -88,19 +95,29 @@ export function createLogin(
       await waitFor(attempt, { account: account.id, wants: 'second-factor' });
       return { is: 'wants-second-factor', proposal: proposeSecondFactor(account), isWrong: false };
     },
+    async external(attempt, account, amr) {
+      const isEnough = account.totp === undefined && !(await demandsSecondFactor(account));
+      if (isEnough || amr.includes('mfa')) return { is: 'signed-in', account, amr };
+      const wants = account.totp === undefined ? 'second-factor' : 'code';
+      await waitFor(attempt, { account: account.id, wants, first: amr });
+      if (wants === 'code') return { is: 'wants-code' };
+      return { is: 'wants-second-factor', proposal: proposeSecondFactor(account), isWrong: false };
+    },
     async code(attempt, code) {
-      const account = await waiting(attempt, 'code');
-      if (account === undefined) return tooLate;
+      const found = await waiting(attempt, 'code');
+      if (found === undefined) return tooLate;
+      const { account, step } = found;
       const { id } = account;
       if (!(await attempts.begin(`code of ${id}`))) return { is: 'refused', why: 'code' };
       if (!(await useSecondFactor(accounts, secrets, id, code))) return { is: 'refused', why: 'code' };
       await attempts.succeeded(`code of ${id}`);
       await documents.delete(steps, hashed(attempt));
-      return { is: 'signed-in', account, amr: withCode };
+      return { is: 'signed-in', account, amr: withCode(step) };
     },
     async setUp(attempt, secret, code) {
-      const account = await waiting(attempt, 'second-factor');
-      if (account === undefined) return tooLate;
+      const found = await waiting(attempt, 'second-factor');
+      if (found === undefined) return tooLate;
+      const { account, step } = found;
       const made = newSecondFactor(secrets, secret, code);
       if (made === undefined)
         return { is: 'wants-second-factor', proposal: proposeSecondFactor(account, secret), isWrong: true };
@@ -108,14 +125,13 @@ export function createLogin(
         each.totp === undefined ? { ...each, ...made.kept } : each,
       );
       if (changed.totp !== made.kept.totp) return tooLate; // it was set up meanwhile
-      await waitFor(attempt, { account: account.id, wants: 'going-on' });
+      await waitFor(attempt, { ...step, wants: 'going-on' });
       return { is: 'second-factor-on', codes: made.codes };
     },
     async goOn(attempt) {
-      const account = await waiting(attempt, 'going-on');
-      if (account === undefined || (await documents.take(steps, hashed(attempt))) === undefined)
-        return tooLate;
-      return { is: 'signed-in', account, amr: withCode };
+      const found = await waiting(attempt, 'going-on');
+      if (found === undefined || (await documents.take(steps, hashed(attempt))) === undefined) return tooLate;
+      return { is: 'signed-in', account: found.account, amr: withCode(found.step) };
     },
     question: async attempt => passkeys?.request(attempt),
     async passkey(attempt, answer) {

@@ -26,6 +26,9 @@ import { mayInvite } from './people-page.js';
 import { hashPassword } from './passwords.js';
 import type { RoleBook } from './roles.js';
 import { newSecondFactor, proposeSecondFactor, withoutSecondFactor } from './second-factor.js';
+import type { Upstream } from './upstream.js';
+import type { Links } from './upstream-links.js';
+import { linking, linksOf } from './upstream-section.js';
 import { hashed, sealOf, type Secrets } from './secrets.js';
 
 export interface ManageOptions {
@@ -44,6 +47,8 @@ export interface ManageOptions {
   /** Absent where this server sends no mail. */
   readonly post: PostLetter | undefined;
   readonly forgotten: string | undefined;
+  readonly upstream: Upstream;
+  readonly upstreamLinks: Links;
   readonly onEvent: (event: AccessEvent) => void;
   readonly onEnded: (what: Ended) => void;
 }
@@ -133,6 +138,9 @@ async function act(
       onEvent({ kind: 'revoked', account: account.id, client: approval.clientId, grantId: approval.grantId });
       return undefined;
     }
+    case 'link':
+    case 'unlink':
+      return linking(options, session, account, form);
     case 'ask-again':
       await answers.forget(account.id, which);
       return undefined;
@@ -274,6 +282,7 @@ async function overview(
         ${sessions}
       </tbody>
     </table>
+    ${await linksOf(options, account, form)}
     <h2>Password</h2>
     ${form(
       'password',

@@ -6,6 +6,8 @@ import type { Login } from './login.js';
 import { answerOf, passwordPage, stepPage } from './login-page.js';
 import { startSession } from './own-session.js';
 import { randomText } from './secrets.js';
+import type { Upstream } from './upstream.js';
+import { othersAt, signInPath } from './upstream-pages.js';
 
 export interface SignInOptions {
   readonly provider: () => Provider;
@@ -13,13 +15,14 @@ export interface SignInOptions {
   readonly login: Login;
   /** Where a new password is asked for; absent where this server sends no mail. */
   readonly forgotten: string | undefined;
+  readonly upstream: Upstream;
   readonly onEvent: (event: AccessEvent) => void;
 }
 
 const attemptCookie = 'tsela_sign_in';
 
 export async function signIn(
-  { provider, prefix, login, forgotten, onEvent }: SignInOptions,
+  { provider, prefix, login, forgotten, upstream, onEvent }: SignInOptions,
   ctx: KoaContextWithOIDC,
   form: URLSearchParams | undefined,
 ): Promise<void> {
@@ -28,6 +31,7 @@ export async function signIn(
   const action = then === 'manage' ? path : `${path}?then=${then}`;
   const show = (content: Html, status = 200): void =>
     sendPage(ctx, 'Sign in', content, { status, prefix, script: true });
+  const others = othersAt(upstream, prefix + signInPath);
   // Binds the form to this browser: nobody can be signed in as somebody else by a form they did not open.
   const attempt = ctx.cookies.get(attemptCookie, { signed: true });
   if (form === undefined || attempt === undefined) {
@@ -38,13 +42,19 @@ export async function signIn(
       signed: true,
       path,
     });
-    return show(passwordPage({ action, forgotten, question: await login.question(next) }));
+    return show(passwordPage({ action, forgotten, others, question: await login.question(next) }));
   }
   const step = await answerOf(login, attempt, form);
   if (step.is !== 'signed-in') {
     if (step.is === 'refused') onEvent({ kind: 'login-refused' });
     const question = await login.question(attempt);
-    const { content, status } = stepPage(step, { action, forgotten, question, hint: form.get('name') ?? '' });
+    const { content, status } = stepPage(step, {
+      action,
+      forgotten,
+      question,
+      others,
+      hint: form.get('name') ?? '',
+    });
     return show(content, status);
   }
   await startSession(provider(), ctx, step.account, step.amr);

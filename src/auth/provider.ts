@@ -75,7 +75,7 @@ export function createProvider(options: ProviderOptions): { provider: Provider; 
       end_session: '/logout',
     },
     scopes: staticScopes,
-    claims: { openid: ['sub'], fhirUser: ['fhirUser'], profile: ['name', 'fhirUser'] },
+    claims: { openid: ['sub', 'amr'], fhirUser: ['fhirUser'], profile: ['name', 'fhirUser'] },
     responseTypes,
     clientAuthMethods,
     enabledJWA: {

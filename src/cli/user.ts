@@ -166,3 +166,46 @@ export async function setPassword(
   process.stdout.write(`The password of ${name} was changed.\n${shown}`);
   return 0;
 }
+
+/** What another provider calls somebody, for whom that is here. */
+export async function linkUser(
+  name: string,
+  provider: string,
+  subject: string,
+  options: DataOptions,
+): Promise<number> {
+  const { readLoginProviders } = await import('../auth/login-providers.js');
+  const { openLinks } = await import('../auth/upstream-links.js');
+  const providers = readLoginProviders((await configOf(options)).loginProviders);
+  const known = providers.find(({ id }) => id === provider);
+  if (known === undefined)
+    throw new Problem(`There is no provider "${provider}".`, 'TSELA_LOGIN_PROVIDERS names the file of them.');
+  await withDocuments(options, async documents => {
+    const { openAccounts } = await import('../auth/accounts.js');
+    const { id } = await found(
+      openAccounts(documents, () => undefined),
+      name,
+    );
+    await openLinks(documents).link({ account: id, issuer: known.issuer, subject });
+  });
+  process.stdout.write(`${name} signs in with ${known.name} too.\n`);
+  return 0;
+}
+
+/** Takes all of them off. */
+export async function unlinkUser(name: string, options: DataOptions): Promise<number> {
+  const { openLinks } = await import('../auth/upstream-links.js');
+  const count = await withDocuments(options, async documents => {
+    const { openAccounts } = await import('../auth/accounts.js');
+    const { id } = await found(
+      openAccounts(documents, () => undefined),
+      name,
+    );
+    const links = openLinks(documents);
+    const all = await links.of(id);
+    for (const { issuer, subject } of all) await links.unlink(id, issuer, subject);
+    return all.length;
+  });
+  process.stdout.write(`${name} was linked to ${count} and is to none now.\n`);
+  return 0;
+}

@@ -38,6 +38,7 @@ function command(line: string): Promise<string> {
   const words = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain!);
   const env: NodeJS.ProcessEnv = { ...process.env };
   delete env['MONGODB_URL'];
+  env['TSELA_LOGIN_PROVIDERS'] = join(folder, 'providers.json');
   const args = [join(root, 'dist/cli.js'), ...words.slice(1), '--data', folder];
   const child = spawn(process.execPath, args, { cwd: folder, env });
   let out = '';
@@ -53,7 +54,9 @@ it('holds commands that work and programs that get what it says', async () => {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
   const key = { ...publicKey.export({ format: 'jwk' }), kid: 'key-1', alg: 'ES384', use: 'sig' };
   writeFileSync(join(folder, 'keys.json'), JSON.stringify({ keys: [key] }));
-  writeFileSync(join(folder, 'brand.json'), blocks.find(({ kind }) => kind === 'json')!.text);
+  const [providers, brand] = blocks.flatMap(({ kind, text }) => (kind === 'json' ? [text] : []));
+  writeFileSync(join(folder, 'providers.json'), providers!);
+  writeFileSync(join(folder, 'brand.json'), brand!);
   const loader = await server.app({ kind: 'secret', redirectUris: [], scopes: ['system/*.cruds'] });
   const { access_token: loading } = await json(await tokenRequest(server, loader, { grant_type: 'client_credentials', scope: 'system/*.cruds' })); // prettier-ignore
   const put = await server.fhir('Patient/pule', loading, {

@@ -1,0 +1,129 @@
+// The addresses of signing in through another provider: where it leads back to, and what comes of it, at the pages of this
+// server; interaction.ts has the same for apps.
+import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
+import type { Account, Accounts } from './accounts.js';
+import type { Middleware } from './endpoints.js';
+import type { AccessEvent } from './events.js';
+import { html, sendPage, type Html } from './html.js';
+import type { Login } from './login.js';
+import { sessionOf, startSession } from './own-session.js';
+import { randomText } from './secrets.js';
+import type { Identified, Upstream } from './upstream.js';
+import { upstreamPath } from './upstream.js';
+import type { Links } from './upstream-links.js';
+
+export interface UpstreamPagesOptions {
+  readonly provider: () => Provider;
+  readonly prefix: string;
+  readonly accounts: Accounts;
+  readonly login: Login;
+  readonly upstream: Upstream;
+  readonly upstreamLinks: Links;
+  readonly onEvent: (event: AccessEvent) => void;
+}
+
+export const signInPath = '/sign-in/upstream';
+export const linkPath = '/manage/upstream';
+/** Lax, unlike that of the password form: the browser comes from another site. */
+const cookie = 'tsela_upstream';
+
+export const upstreamPages =
+  (options: UpstreamPagesOptions): Middleware =>
+  async (ctx, next) => {
+    const { path, method } = ctx;
+    const { prefix, upstream } = options;
+    if (method !== 'GET') return void (await next());
+    const [, id] = new RegExp(`^${upstreamPath}/([a-z0-9-]+)$`).exec(path) ?? [];
+    if (id !== undefined) {
+      const state = new URLSearchParams(ctx.querystring).get('state') ?? '';
+      const to = await upstream.returnsTo(id, state);
+      return to === undefined ? failed(ctx, prefix) : goTo(ctx, `${prefix}${to}?${ctx.querystring}`);
+    }
+    if (path === signInPath) return signIn(options, ctx);
+    if (path === linkPath) return link(options, ctx);
+    await next();
+  };
+
+const goTo = (ctx: KoaContextWithOIDC, to: string): void => {
+  ctx.status = 303;
+  ctx.set('location', to);
+};
+
+const failed = (ctx: KoaContextWithOIDC, prefix: string): void =>
+  sendPage(ctx, 'This did not work', html`<p class="wrong">Signing in there was not finished, or took too long. Start again.</p>`, { status: 400, prefix }); // prettier-ignore
+
+async function signIn(options: UpstreamPagesOptions, ctx: KoaContextWithOIDC): Promise<void> {
+  const { provider, prefix, upstream, onEvent } = options;
+  const query = new URLSearchParams(ctx.querystring);
+  const to = query.get('to');
+  if (to !== null) {
+    const bound = randomText();
+    ctx.cookies.set(cookie, bound, {
+      httpOnly: true,
+      sameSite: 'lax',
+      signed: true,
+      path: prefix + signInPath,
+    });
+    return goTo(ctx, await upstream.start(to, signInPath, bound));
+  }
+  const bound = ctx.cookies.get(cookie, { signed: true });
+  const identified = bound === undefined ? undefined : await upstream.finish(query, signInPath, bound);
+  if (identified === undefined) return failed(ctx, prefix);
+  const account = await accountOf(options, identified);
+  if (account === undefined) {
+    onEvent({ kind: 'login-refused' });
+    return unlinked(ctx, identified, { prefix, back: `${prefix}/sign-in` });
+  }
+  const step = await options.login.external(bound!, account, identified.amr);
+  if (step.is !== 'signed-in') {
+    // Its code is asked for by the form that has the password too.
+    onEvent({ kind: 'login-refused' });
+    return sendPage(ctx, 'Sign in', html`<p class="wrong">Your account asks for a second factor that ${identified.name} did not: sign in with name and password.</p><p><a href="${prefix}/sign-in">Sign in</a></p>`, { status: 403, prefix }); // prettier-ignore
+  }
+  await startSession(provider(), ctx, account, step.amr);
+  onEvent({ kind: 'login', account: account.id });
+  goTo(ctx, `${prefix}/manage`);
+}
+
+async function link(options: UpstreamPagesOptions, ctx: KoaContextWithOIDC): Promise<void> {
+  const { provider, prefix, accounts, upstream, upstreamLinks, onEvent } = options;
+  const own = await sessionOf(provider(), accounts, ctx);
+  if (own === undefined) return goTo(ctx, `${prefix}/sign-in`);
+  const query = new URLSearchParams(ctx.querystring);
+  const identified = await upstream.finish(query, linkPath, own.session.uid);
+  if (identified === undefined) return failed(ctx, prefix);
+  const { issuer, subject } = identified;
+  await upstreamLinks.link({ account: own.account.id, issuer, subject });
+  onEvent({ kind: 'account', account: own.account.id, change: 'linked' });
+  goTo(ctx, `${prefix}/manage`);
+}
+
+/** The account here that is linked, and may sign in. */
+export async function accountOf(
+  { upstreamLinks, accounts }: Pick<UpstreamPagesOptions, 'upstreamLinks' | 'accounts'>,
+  { issuer, subject }: Identified,
+): Promise<Account | undefined> {
+  const account = await accounts.find((await upstreamLinks.find(issuer, subject)) ?? '');
+  return account?.disabled === true ? undefined : account;
+}
+
+export const unlinked = (
+  ctx: KoaContextWithOIDC,
+  { name }: Identified,
+  { prefix, back, leadsTo }: { prefix: string; back: string; leadsTo?: string | undefined },
+): void =>
+  sendPage(
+    ctx,
+    'No account here',
+    html`<p class="wrong">You signed in at ${name}, and no account here is linked to that.</p>
+      <p>
+        If you have an account here, sign in with its name and password and link it at “Your access”;
+        otherwise ask an administrator.
+      </p>
+      <p><a href="${back}">Back</a></p>`,
+    { status: 403, prefix, leadsTo },
+  );
+
+/** Links to other providers, below a form for name and password. */
+export const othersAt = (upstream: Upstream, path: string): readonly Html[] =>
+  upstream.providers.map(({ id, name }) => html`<p><a href="${path}?to=${id}">Sign in with ${name}</a></p>`);
