@@ -283,7 +283,7 @@ for (const disabled of [true, false]) {
 }
 dataOptions(user.command('password').description('give somebody a new password').argument('<name>'))
   .option('--password-stdin', 'take it from the first line of standard input instead of making one')
-  .option('--without-second-factor', 'take off the second factor too: for a lost phone')
+  .option('--without-second-factor', 'take off the second factor and passkeys too: for a lost phone')
   .action(async (name: string, options: DataOptions & { passwordStdin?: boolean }) => {
     await exitWith((await import('./cli/user.js')).setPassword(name, options));
   });

@@ -130,8 +130,10 @@ export function openAccounts(documents: Documents, onEnded: (what: Ended) => voi
         if (document === undefined) throw new FhirError('not-found', 'There is no such account.');
         const changed = change(document.value as Account);
         if (changed === document.value) return changed;
-        check(changed);
-        if (changed.mail !== (document.value as Account).mail) await indexMail(changed);
+        const before = document.value as Account;
+        // What was well before is left alone: somebody has to be able to disable it, whatever it is.
+        if (isAnother(before, changed)) check(changed);
+        if (changed.mail !== before.mail) await indexMail(changed);
         const put = await documents.put(collection, id, changed, { expected: document.revision });
         if (put === undefined) continue;
         onEnded({ account: id });
@@ -157,6 +159,11 @@ export const userOf = ({ id, fhirUser, roles, facility, patients }: Account): Us
   ...(facility === undefined ? {} : { facility }),
   ...(patients === undefined ? {} : { patients }),
 });
+
+const isAnother = (before: Account, after: Account): boolean =>
+  before.mail !== after.mail ||
+  before.fhirUser !== after.fhirUser ||
+  before.roles.join() !== after.roles.join();
 
 /** @throws FhirError `value` */
 function check({ name, fhirUser, roles, mail }: Omit<NewAccount, 'password'>): void {

@@ -14,6 +14,7 @@ interface Count {
 }
 
 const collection = 'allowances';
+const keyOf = (what: string): string => hashed(what.normalize('NFKC').trim().toLowerCase());
 
 /** Counts one; whether it is within what is allowed. `what` is kept as its hash. */
 export async function isAllowed(
@@ -21,7 +22,7 @@ export async function isAllowed(
   what: string,
   { most, within }: Allowance,
 ): Promise<boolean> {
-  const key = hashed(what.normalize('NFKC').trim().toLowerCase());
+  const key = keyOf(what);
   for (;;) {
     const document = await documents.get(collection, key);
     const before = document?.value as Count | undefined;
@@ -32,6 +33,16 @@ export async function isAllowed(
     });
     if (put !== undefined) return count.times <= most;
   }
+}
+
+/** Whether one more would be within what is allowed; counts nothing. */
+export async function wouldBeAllowed(
+  documents: Documents,
+  what: string,
+  { most }: Allowance,
+): Promise<boolean> {
+  const count = (await documents.get(collection, keyOf(what)))?.value as Count | undefined;
+  return (count?.times ?? 0) < most;
 }
 
 /** One customer of a provider has a whole /64 of IPv6. */

@@ -19,7 +19,7 @@ import { html, sendPage } from './html.js';
 import { interactions } from './interaction.js';
 import { signingKeys, type SigningKeys } from './keys.js';
 import { launchEndpoint } from './launch.js';
-import { sendLetter, type Letter, type PostLetter } from './letters.js';
+import { sendLetter, type Letter, type PostLetter, type Tell } from './letters.js';
 import { createLogin } from './login.js';
 import type { LoginProvider } from './login-providers.js';
 import { managePages } from './manage.js';
@@ -114,10 +114,14 @@ export async function createAuthorizationServer(
   const brands = openBrands(documents, issuer, options.places);
   const roles = openRoles(documents);
   const passkeys = openPasskeys(documents, accounts, secrets, origin);
-  const login = createLogin(documents, accounts, secrets, roles, passkeys);
   const links = openPasswordLinks(documents, accounts);
   const { mail } = options;
   const post = mail && options.post;
+  const tell: Tell = async ({ id, mail: address }, of) => {
+    onEvent({ kind: 'account', account: id, change: of });
+    if (address !== undefined) await post?.({ kind: 'notice', account: id, of });
+  };
+  const login = createLogin({ documents, accounts, secrets, roles, passkeys, tell });
   const forgotten = mail && `${authPath}/forgotten`;
   const authenticate = createAuthenticate({ documents, accounts, clients, approvals, compile });
   forget = what => authenticate.forget(what);
@@ -149,7 +153,7 @@ export async function createAuthorizationServer(
     upstreamLinks: openLinks(documents),
     onEvent,
   };
-  const people = { ...shared, issuer, documents, links, roles, secrets, passkeys, post, onEnded };
+  const people = { ...shared, issuer, documents, links, roles, secrets, passkeys, post, tell, onEnded };
   const middlewares: readonly Middleware[] = [
     failures(onFailure),
     managePages(people),

@@ -3,7 +3,7 @@
 // somebody typed is sealed, whether there is such an account or not.
 import { isMailAddress, NotSent, type Mail, type Message } from '../notifications/mail.js';
 import type { Documents } from '../storage/documents.js';
-import { isAllowed } from './allowance.js';
+import { isAllowed, wouldBeAllowed } from './allowance.js';
 import type { Account, Accounts } from './accounts.js';
 import type { PasswordLinks } from './password-links.js';
 import type { Secrets } from './secrets.js';
@@ -16,6 +16,9 @@ export type Letter =
   | { readonly kind: 'notice'; readonly account: string; readonly of: Notice };
 
 export type Notice = keyof typeof notices;
+
+/** Says into the audit trail, and to whose account it is, what was changed of it. */
+export type Tell = (account: Account, of: Notice) => Promise<void>;
 
 /** Where letters are put; durable when it resolves. */
 export type PostLetter = (letter: Letter) => Promise<void>;
@@ -51,46 +54,54 @@ const resets = { most: 3, within: 3_600_000 };
 
 /** Sends it; answers how many messages that were. @throws where another try may help */
 export async function sendLetter(options: LetterOptions, letter: Letter): Promise<number> {
-  const messages = await messagesOf(options, letter);
-  for (const message of messages) {
-    try {
-      await options.mail.send(message);
-    } catch (error) {
-      // Nothing can be done about it, and nobody is to learn of it who asked.
-      if (!(error instanceof NotSent && error.isFinal)) throw error;
-    }
-  }
-  return messages.length;
+  if (letter.kind === 'reset') return sendResets(options, letter.asked);
+  const message = await messageOf(options, letter);
+  if (message === undefined) return 0;
+  await send(options.mail, message);
+  return 1;
 }
 
-async function messagesOf(options: LetterOptions, letter: Letter): Promise<readonly Message[]> {
-  const { documents, accounts, links, secrets, issuer } = options;
-  if (letter.kind === 'reset') {
-    const found = await askedAbout(accounts, String(secrets.open(sealedFor, letter.asked)));
-    const messages: Message[] = [];
-    for (const account of found) {
-      const { id, name, mail, password, disabled } = account;
-      if (mail === undefined || password === undefined || disabled === true) continue;
-      if (!(await isAllowed(documents, `reset of ${id}`, resets))) continue;
-      const { link, until } = await links.issue(account, 'reset');
-      messages.push({
-        to: mail,
-        subject: 'A new password',
-        text: `Somebody asked for a new password for ${name}. To choose one:\n\n${linkTo(issuer, link)}\n\nThe link is good once, until ${timeOf(until)}. If it was not you, do nothing: the\npassword stays as it is.`,
-      });
-    }
-    return messages;
+async function send(mail: Mail, message: Message): Promise<void> {
+  try {
+    await mail.send(message);
+  } catch (error) {
+    // What is refused for good is left: nobody is to learn of it who asked.
+    if (!(error instanceof NotSent && error.isFinal)) throw error;
   }
+}
+
+async function sendResets(options: LetterOptions, asked: string): Promise<number> {
+  const { documents, accounts, links, secrets, mail, issuer } = options;
+  let sent = 0;
+  for (const account of await askedAbout(accounts, String(secrets.open(sealedFor, asked)))) {
+    const { id, name, mail: to, password, disabled } = account;
+    if (to === undefined || password === undefined || disabled === true) continue;
+    const what = `reset of ${id}`;
+    if (!(await wouldBeAllowed(documents, what, resets))) continue;
+    const { link, until } = await links.issue(account, 'reset');
+    const text = `Somebody asked for a new password for ${name}. To choose one:\n\n${linkTo(issuer, link)}\n\nThe link is good once, until ${timeOf(until)}. If it was not you, do nothing: the\npassword stays as it is.`;
+    await send(mail, { to, subject: 'A new password', text });
+    // Not before: a try that failed does not count, and this one may be the tenth.
+    await isAllowed(documents, what, resets);
+    sent++;
+  }
+  return sent;
+}
+
+async function messageOf(
+  { accounts, links, issuer }: LetterOptions,
+  letter: Exclude<Letter, { kind: 'reset' }>,
+): Promise<Message | undefined> {
   const account = await accounts.find(letter.account);
-  if (account?.mail === undefined || account.disabled === true) return [];
+  if (account?.mail === undefined || account.disabled === true) return undefined;
   if (letter.kind === 'notice') {
     const text = `This is about the account ${account.name}.\n\n${notices[letter.of]}\n\nIf it was not you, tell whoever runs this server at once, and look at\n${issuer}/manage`;
-    return [{ to: account.mail, subject: 'Your account has changed', text }];
+    return { to: account.mail, subject: 'Your account has changed', text };
   }
-  if (account.password !== undefined) return [];
+  if (account.password !== undefined) return undefined;
   const { link, until } = await links.issue(account, 'invitation');
   const text = `You are invited to ${new URL(issuer).host}, under the name ${account.name}. To choose a password:\n\n${linkTo(issuer, link)}\n\nThe link is good once, until ${timeOf(until)}.`;
-  return [{ to: account.mail, subject: 'An invitation', text }];
+  return { to: account.mail, subject: 'An invitation', text };
 }
 
 async function askedAbout(accounts: Accounts, asked: string): Promise<readonly Account[]> {

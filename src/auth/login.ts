@@ -3,6 +3,7 @@
 import type { Documents } from '../storage/documents.js';
 import type { Account, Accounts } from './accounts.js';
 import { openAttempts } from './attempts.js';
+import type { Tell } from './letters.js';
 import type { Passkeys } from './passkeys.js';
 import { isPassword } from './passwords.js';
 import type { RoleBook } from './roles.js';
@@ -31,6 +32,8 @@ export interface Login {
   goOn(attempt: string): Promise<LoginStep>;
   /** Whether it is the password of somebody who is signed in, counted like any other attempt. */
   confirms(account: Account, password: string): Promise<boolean>;
+  /** Forgets wrong attempts: they proved otherwise who they are. */
+  unlock(account: Account): Promise<void>;
   /** Whether a role of the account demands a second factor. */
   demandsSecondFactor(account: Account): Promise<boolean>;
 }
@@ -49,13 +52,16 @@ const setUpWithin = 15 * 60_000;
 const tooLate: LoginStep = { is: 'refused', why: 'too-late' };
 const withCode = ({ first = ['pwd'] }: Step): readonly string[] => [...new Set([...first, 'otp', 'mfa'])];
 
-export function createLogin(
-  documents: Documents,
-  accounts: Accounts,
-  secrets: Secrets,
-  roles: RoleBook,
-  passkeys: Passkeys | undefined,
-): Login {
+export interface LoginOptions {
+  readonly documents: Documents;
+  readonly accounts: Accounts;
+  readonly secrets: Secrets;
+  readonly roles: RoleBook;
+  readonly passkeys: Passkeys | undefined;
+  readonly tell: Tell;
+}
+
+export function createLogin({ documents, accounts, secrets, roles, passkeys, tell }: LoginOptions): Login {
   const attempts = openAttempts(documents);
   const matches = async (account: Account | undefined, name: string, password: string): Promise<boolean> => {
     const mayTry = await attempts.begin(name);
@@ -125,6 +131,7 @@ export function createLogin(
         each.totp === undefined ? { ...each, ...made.kept } : each,
       );
       if (changed.totp !== made.kept.totp) return tooLate; // it was set up meanwhile
+      await tell(changed, 'second-factor');
       await waitFor(attempt, { ...step, wants: 'going-on' });
       return { is: 'second-factor-on', codes: made.codes };
     },
@@ -140,6 +147,7 @@ export function createLogin(
       return { is: 'signed-in', account, amr: ['pop', 'user', 'mfa'] };
     },
     confirms: (account, password) => matches(account, account.name, password),
+    unlock: ({ name }) => attempts.succeeded(name),
     demandsSecondFactor,
   };
 }

@@ -12,7 +12,7 @@ import type { AccessEvent } from './events.js';
 import { html, sendPage, style, type Html } from './html.js';
 import { isSameOrigin } from './interaction.js';
 import type { Login } from './login.js';
-import type { Notice, PostLetter } from './letters.js';
+import type { Tell } from './letters.js';
 import { recoveryCodes, secondFactorFields } from './login-page.js';
 import type { Answers } from './remembered.js';
 import type { Ended } from './ended.js';
@@ -44,8 +44,8 @@ export interface ManageOptions {
   readonly roles: RoleBook;
   /** Absent where browsers have none for the address of this server. */
   readonly passkeys: Passkeys | undefined;
+  readonly tell: Tell;
   /** Absent where this server sends no mail. */
-  readonly post: PostLetter | undefined;
   readonly forgotten: string | undefined;
   readonly upstream: Upstream;
   readonly upstreamLinks: Links;
@@ -118,17 +118,12 @@ async function act(
   account: Account,
   form: URLSearchParams,
 ): Promise<Html | undefined> {
-  const { accounts, answers, approvals, documents, login, passkeys, secrets, post, onEnded, onEvent } =
+  const { accounts, answers, approvals, documents, login, passkeys, secrets, tell, onEnded, onEvent } =
     options;
   const which = form.get('which') ?? '';
   const wrongPassword = html`<p class="wrong" role="alert">
     The password is not right, or there were too many attempts.
   </p>`;
-  /** Into the audit trail, and to whose account it is. */
-  const tell = async (of: Notice): Promise<void> => {
-    onEvent({ kind: 'account', account: account.id, change: of });
-    if (account.mail !== undefined) await post?.({ kind: 'notice', account: account.id, of });
-  };
   switch (form.get('do')) {
     case 'revoke': {
       const approval = (await approvals.of(account.id)).find(({ grantId }) => hashed(grantId) === which);
@@ -155,7 +150,7 @@ async function act(
       const password = await hashPassword(form.get('fresh') ?? '');
       await accounts.change(account.id, each => ({ ...each, password }));
       await endSessions({ documents, onEnded }, account.id, session);
-      await tell('password');
+      await tell(account, 'password');
       return html`<p role="status">The password was changed. Other sessions were ended.</p>`;
     }
     case 'second-factor': {
@@ -165,7 +160,7 @@ async function act(
         each.totp === undefined ? { ...each, ...made.kept } : each,
       );
       if (changed.totp !== made.kept.totp) return undefined; // there is one already
-      await tell('second-factor');
+      await tell(account, 'second-factor');
       return recoveryCodes(made.codes);
     }
     case 'no-second-factor': {
@@ -173,17 +168,17 @@ async function act(
       if (await login.demandsSecondFactor(account))
         return html`<p class="wrong" role="alert">Your role asks for a second factor.</p>`;
       await accounts.change(account.id, withoutSecondFactor);
-      await tell('no-second-factor');
+      await tell(account, 'no-second-factor');
       return html`<p role="status">You are no longer asked for a code.</p>`;
     }
     case 'passkey':
       if (passkeys === undefined || !isFresh(session)) return undefined;
       await passkeys.add(account, session.uid, form.get('passkey') ?? '', form.get('called') ?? '');
-      await tell('passkey');
+      await tell(account, 'passkey');
       return html`<p role="status">The passkey was added. You can sign in with it.</p>`;
     case 'no-passkey':
       if (passkeys === undefined || !isFresh(session)) return undefined;
-      if (await passkeys.remove(account, which)) await tell('no-passkey');
+      if (await passkeys.remove(account, which)) await tell(account, 'no-passkey');
       return undefined;
     default:
       return undefined;

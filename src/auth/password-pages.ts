@@ -13,7 +13,7 @@ import { readForm, type Middleware } from './endpoints.js';
 import type { AccessEvent } from './events.js';
 import { html, sendPage, type Html } from './html.js';
 import { isSameOrigin } from './interaction.js';
-import { resetLetter, type PostLetter } from './letters.js';
+import { resetLetter, type PostLetter, type Tell } from './letters.js';
 import type { Login } from './login.js';
 import { recoveryCodes, secondFactorFields } from './login-page.js';
 import { endEverything } from './own-session.js';
@@ -33,6 +33,7 @@ export interface PasswordPageOptions {
   readonly secrets: Secrets;
   /** Absent where this server sends no mail. */
   readonly post: PostLetter | undefined;
+  readonly tell: Tell;
   readonly onEvent: (event: AccessEvent) => void;
   readonly onEnded: (what: Ended) => void;
 }
@@ -167,23 +168,26 @@ async function choose(
     'The password is set',
     html`${factor && recoveryCodes(factor.codes)}
       <p>From now on you sign in as <strong>${account.name}</strong>.</p>
+      ${
+        (account.passkeys ?? []).length > 0 &&
+        html`<p>
+          Passkeys sign in to it too, without the password: remove there those you do not know
+          (${account.passkeys!.map(({ name }) => name).join(', ')}).
+        </p>`
+      }
       <p><a href="${prefix}/manage">Sign in</a></p>`,
     { prefix },
   );
 }
 
-/** Whoever was signed in by the password of before is no longer. */
+/** Whoever was signed in by the password of before is no longer; and whoever was locked out by guesses may try again. */
 async function settle(options: PasswordPageOptions, { account, purpose }: PasswordLink): Promise<void> {
-  const { post, onEvent } = options;
-  if (purpose === 'reset') {
-    await endEverything(options, account.id);
-    if (account.mail !== undefined) await post?.({ kind: 'notice', account: account.id, of: 'reset' });
-  }
-  onEvent({
-    kind: 'account',
-    account: account.id,
-    change: purpose === 'reset' ? 'reset' : 'invitation-used',
-  });
+  const { login, tell, onEvent } = options;
+  if (purpose === 'invitation')
+    return onEvent({ kind: 'account', account: account.id, change: 'invitation-used' });
+  await endEverything(options, account.id);
+  await login.unlock(account);
+  await tell(account, 'reset');
 }
 
 function choosePage({

@@ -121,11 +121,12 @@ export async function setMail(name: string, mail: string | undefined, options: D
 
 export async function listUsers(options: DataOptions): Promise<number> {
   const accounts = await withAccounts(options, all => all.list());
-  for (const { name, fhirUser, roles, facility, password, totp, disabled } of accounts) {
+  for (const { name, fhirUser, roles, facility, password, totp, passkeys = [], disabled } of accounts) {
     const notes = [
       ...(facility === undefined ? [] : [`of ${facility}`]),
       ...(password === undefined ? ['invited'] : []),
       ...(totp === undefined ? [] : ['second factor']),
+      ...(passkeys.length === 0 ? [] : ['passkeys']),
       ...(disabled === true ? ['disabled'] : []),
     ];
     process.stdout.write(`${[name, fhirUser, roles.join(','), ...notes].join('\t')}\n`);
@@ -156,11 +157,12 @@ export async function setPassword(
   const { hashPassword } = await import('../auth/passwords.js');
   const { withPassword } = await import('../auth/password-links.js');
   const { withoutSecondFactor } = await import('../auth/second-factor.js');
+  const withNothingElse = ({ passkeys: _, ...account }: Account): Account => withoutSecondFactor(account);
   const { password, shown } = await passwordFrom(options.passwordStdin);
   const hash = await hashPassword(password);
   await withAccounts(options, async accounts =>
     accounts.change((await found(accounts, name)).id, account =>
-      withPassword(options.withoutSecondFactor === true ? withoutSecondFactor(account) : account, hash),
+      withPassword(options.withoutSecondFactor === true ? withNothingElse(account) : account, hash),
     ),
   );
   process.stdout.write(`The password of ${name} was changed.\n${shown}`);

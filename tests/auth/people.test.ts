@@ -196,6 +196,18 @@ onEveryServer(
       expect((await enter(server(), 'two', `password number ${won[0]}`)).page.text).toContain('Your access');
     });
 
+    it('frees a name that was locked by guesses, and tells of passkeys that still sign in', async () => {
+      const { id } = await person(server(), 'locked', { mail: 'locked@example.org' });
+      const passkeys = [{ id: 'x', name: 'Old phone', publicKey: 'x', counter: 0, created: 0 }];
+      await server().authorization.accounts.change(id, account => ({ ...account, passkeys }));
+      for (let i = 0; i < 6; i++) await enter(server(), 'locked', `guess ${i}`);
+      expect((await enter(server(), 'locked')).page.response!.status).toBe(401);
+      await ask(server(), 'locked');
+      const done = await take(linkIn((await mailed(folder, 'locked@example.org')).text), { fresh });
+      expect(done.text).toContain('Old phone');
+      expect((await enter(server(), 'locked', fresh)).page.text).toContain('Your access');
+    });
+
     it('says the same whoever is asked about, and sends nothing to who has no address or may not sign in', async () => {
       await person(server(), 'no address');
       await person(server(), 'locked out', { mail: 'out@example.org' });

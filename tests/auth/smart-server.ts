@@ -58,8 +58,10 @@ export async function openSmartServer(
     ...log,
     error(fields, message) {
       const { err } = fields;
-      // A facility that is still being opened says so, and that is no failure.
-      if (!(err instanceof Error && 'code' in err && err.code === 'unavailable')) failures.push(err);
+      // A facility that is still being opened says so, and that is no failure; nor is a mail server that is away.
+      const isExpected =
+        err instanceof Error && (('code' in err && err.code === 'unavailable') || err.name === 'NotSent');
+      if (!isExpected) failures.push(err);
       log.error(fields, message);
     },
   });
