@@ -111,7 +111,8 @@ export function openAccounts(documents: Documents, onEnded: (what: Ended) => voi
     },
     async byName(name) {
       const id = (await documents.get(names, nameKey(name)))?.value;
-      return typeof id === 'string' ? find(id) : undefined;
+      // Nobody has the empty id; who does not exist is looked for as long.
+      return find(typeof id === 'string' ? id : '');
     },
     async byMail(mail) {
       const key = mailKey(mail);

@@ -16,8 +16,8 @@ import { maskedBody, noMasks } from './masks.js';
 import { isByServer } from './server-writes.js';
 
 export interface BinarySight {
-  /** By what the version with its content says and by what refers to it now. */
-  sees(binary: Version): Promise<boolean>;
+  /** By what the version with its content says and by what refers to it now; without content there is no such Binary. */
+  sees(binary: Pick<Version, 'ref' | 'body'>): Promise<boolean>;
   /** @throws FhirError `forbidden` where the Binary would belong to what is not seen */
   checkWrite(write: Write, replaced: Version | undefined, writes: readonly Write[]): Promise<void>;
   /** @throws WriteConflict `required` where something comes to refer to a Binary that is not seen */
@@ -59,21 +59,22 @@ export function binarySight({ store, grant, rowsOf, sees }: BinaryOptions): Bina
     };
     for (let isFirst = true; ; isFirst = false) {
       const { versions, next } = await store.search(plan);
-      if (isFirst && versions.length === 0) {
-        const own = await store.claimOwner(claimOf(ref));
-        return own !== undefined && refKey(own) === key;
-      }
       for (const version of versions) if (await shows(version, key)) return true;
-      if (next === undefined) return false;
-      plan = Object.assign({}, plan, { after: next });
+      if (next !== undefined) plan = Object.assign({}, plan, { after: next });
+      else {
+        const own = await store.claimOwner(claimOf(ref));
+        return isFirst && versions.length === 0 && own !== undefined && refKey(own) === key;
+      }
     }
   };
 
-  return {
+  const sight: BinarySight = {
     async sees(binary) {
       const context = contextOf(binary.body);
-      if (context === undefined) return seesReferrer(binary.ref);
-      return context !== '' && seesRecord(context);
+      // What is hidden asks all that there is to ask, like what is not there.
+      const byContext = await seesRecord(context ?? `Patient/${binary.ref.id}`);
+      if (context !== undefined && context !== '' && byContext) return true;
+      return (await seesReferrer(binary.ref)) && context === undefined;
     },
     async checkWrite({ body, ref }, replaced, writes) {
       if (body === undefined) return;
@@ -97,7 +98,7 @@ export function binarySight({ store, grant, rowsOf, sees }: BinaryOptions): Bina
         if (isByServer(write)) continue;
         const had = binariesIn(write.replaces);
         for (const key of binariesIn(write.rows))
-          if (!had.includes(key) && !made.has(key) && !(await seesRecord(key)))
+          if (!had.includes(key) && !made.has(key) && !(await seesBinary(key)))
             throw new WriteConflict('required', index, key);
       }
     },
@@ -107,6 +108,14 @@ export function binarySight({ store, grant, rowsOf, sees }: BinaryOptions): Bina
       return { ...write, claims: [...(write.claims ?? []), claimOf(write.ref)] };
     },
   };
+  const seesBinary = async (key: string): Promise<boolean> => {
+    const ref = { type: 'Binary', id: key.slice('Binary/'.length) };
+    const binary = await store.read(ref);
+    if (binary?.body !== undefined) return sees(binary);
+    await sight.sees({ ref });
+    return false;
+  };
+  return sight;
 }
 
 export const concernsBinary = (writes: readonly Write[]): boolean =>

@@ -145,7 +145,12 @@ export function guarded(
     capabilities: store.capabilities,
     async read(ref, version) {
       const found = await store.read(ref, version);
-      if (found === undefined) return undefined;
+      if (found === undefined) {
+        // What is hidden takes this long.
+        if (version !== undefined && !isOpen(ref.type)) await store.read(ref);
+        if (belongs(ref.type)) await binaries.sees({ ref });
+        return undefined;
+      }
       if (isOpen(ref.type)) return shown(found);
       const seen = version === undefined ? seesContent(found) : sees(found);
       return (await seen) ? shown(found) : undefined;

@@ -2,7 +2,7 @@
 import { beforeAll, expect, it } from 'vitest';
 import type { Identity } from '../../src/auth/identity.js';
 import { onEveryStore, type Answer, type Send } from '../system.js';
-import { closed, marker, seed } from './world.js';
+import { absent, closed, marker, seed } from './world.js';
 
 const doctor = (scopes: string, more: Partial<Identity> = {}): Identity => ({
   sub: 'doctor',
@@ -83,6 +83,20 @@ onEveryStore('an attack', { audit: 'on' }, tsela => {
     expect(ids(await asked('GET', 'Observation?_list=names'))).toEqual(['obs-mi']);
     for (const url of ['List/names', 'List?_include=List:item', 'Group?_include=Group:member', 'Provenance?_include=Provenance:target', `Patient?_has:Group:member:_id=names`])
       expect([url, (await asked('GET', url)).text.includes(marker)]).toEqual([url, false]);
+  });
+
+  it('by a reference in a record that is seen learns nothing of what it leads to', async () => {
+    const { send } = tsela();
+    for (const [id, about] of [['ref-cl', closed], ['ref-ab', absent]] as const)
+      await send('PUT', `Observation/${id}`, { resourceType: 'Observation', id, status: 'final', code: { text: 'x' }, subject: { reference: 'Patient/mine' }, focus: [{ reference: `Patient/${about.patient}` }], hasMember: [{ reference: `Observation/${about.observation}` }] });
+    for (const identity of [doctor('user/*.cruds'), doctor('patient/*.cruds', mine)]) {
+      const asked = await as(identity);
+      for (const url of ['Observation/ID', 'Observation?_id=ID&_include=Observation:focus&_include=Observation:has-member', 'Observation?_id=ID&focus:Patient._id:missing=false', 'Observation?_id=ID&has-member:missing=false', 'Observation?_id=ID&focus:Patient.name:missing=true', 'Observation?_id=ID&_include:iterate=*', 'Observation/ID/$validate', 'Observation?_id=ID&has-member.status:not=final', 'Observation?_id=ID&_filter=focus.birthdate pr true', 'Observation?_id=ID&_sort=focus']) {
+        const [found, none] = [await asked('GET', url.replace('ID', 'ref-cl')), await asked('GET', url.replace('ID', 'ref-ab'))];
+        const plain = (text: string) => text.replaceAll(/ref-(?:cl|ab)|obs-(?:cl|ab)|closed|absent|"(?:lastUpdated|versionId)":"[^"]*"/g, '');
+        expect([url, found.status, plain(found.text)]).toEqual([url, none.status, plain(none.text)]);
+      }
+    }
   });
 
   it('by Patient.link does not enter the linked record', async () => {

@@ -12,13 +12,15 @@ export interface About {
   readonly observation: string;
   readonly consent: string;
   readonly binary: string;
+  /** What a document shows, without a securityContext. */
+  readonly content: string;
   readonly gone: string;
   readonly name: string;
   readonly number: string;
   readonly date: string;
 }
-export const closed: About = { patient: 'closed', observation: 'obs-cl', consent: 'con-cl', binary: 'bin-cl', gone: 'gon-cl', name: 'Hiddenname', number: 'NR-1111', date: '1951-01-01' }; // prettier-ignore
-export const absent: About = { patient: 'absent', observation: 'obs-ab', consent: 'con-ab', binary: 'bin-ab', gone: 'gon-ab', name: 'Nobodyname', number: 'NR-9999', date: '1901-09-09' }; // prettier-ignore
+export const closed: About = { patient: 'closed', observation: 'obs-cl', consent: 'con-cl', binary: 'bin-cl', content: 'cnt-cl', gone: 'gon-cl', name: 'Hiddenname', number: 'NR-1111', date: '1951-01-01' }; // prettier-ignore
+export const absent: About = { patient: 'absent', observation: 'obs-ab', consent: 'con-ab', binary: 'bin-ab', content: 'cnt-ab', gone: 'gon-ab', name: 'Nobodyname', number: 'NR-9999', date: '1901-09-09' }; // prettier-ignore
 
 const user = (role: string, scopes: string, more: Partial<Identity> = {}): Identity => ({
   sub: role,
@@ -103,6 +105,8 @@ export async function seed({ send }: Tsela): Promise<void> {
   await put({ resourceType: 'Condition', id: 'cond', subject: { reference: `Patient/${closed.patient}` }, code: { text: marker } });
   await put({ resourceType: 'Encounter', id: 'enc', status: 'finished', class: { code: 'AMB' }, subject: { reference: `Patient/${closed.patient}` } });
   await put({ resourceType: 'Binary', id: closed.binary, contentType: 'text/plain', securityContext: { reference: `Patient/${closed.patient}` }, data: Buffer.from(marker).toString('base64') });
+  await put({ resourceType: 'Binary', id: closed.content, contentType: 'text/plain', data: Buffer.from(marker).toString('base64') });
+  await put({ resourceType: 'DocumentReference', id: 'doc', status: 'current', subject: { reference: `Patient/${closed.patient}` }, content: [{ attachment: { url: `Binary/${closed.content}` } }] });
   await put({
     resourceType: 'Consent',
     id: closed.consent,
@@ -155,6 +159,13 @@ export const probes: readonly (readonly [what: string, probe: Probe])[] = [
   ['raw read of a Binary', get(a => `Binary/${a.binary}`, { accept: 'text/plain' })],
   ['search for a Binary', get(a => `Binary?_id=${a.binary}&_total=accurate`)],
   ['history of a Binary', get(a => `Binary/${a.binary}/_history`)],
+  ['read of a content', get(a => `Binary/${a.content}`)],
+  ['raw read of a content', get(a => `Binary/${a.content}`, { accept: 'text/plain' })],
+  ['vread of a content', get(a => `Binary/${a.content}/_history/1`)],
+  ['history of a content', get(a => `Binary/${a.content}/_history`)],
+  ['a document that refers to a content', (send, a) => send('POST', 'DocumentReference', { resourceType: 'DocumentReference', status: 'current', subject: { reference: 'Patient/mine' }, content: [{ attachment: { url: `Binary/${a.content}` } }] })],
+  ['a Binary of the securityContext', (send, a) => send('POST', 'Binary', { resourceType: 'Binary', contentType: 'text/plain', securityContext: { reference: `Patient/${a.patient}` } })],
+  ['update of a content', (send, a) => send('PUT', `Binary/${a.content}`, { resourceType: 'Binary', id: a.content, contentType: 'text/plain' })],
   ['ETag 304 probe', get(a => `Observation/${a.observation}`, { 'if-none-match': 'W/"2"' })],
   ['If-Modified-Since probe', get(a => `Observation/${a.observation}`, { 'if-modified-since': new Date(Date.now() + 1e6).toUTCString() })],
   ['vread of the present version', get(a => `Observation/${a.observation}/_history/2`)],
