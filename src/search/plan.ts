@@ -71,7 +71,7 @@ export interface SearchPlan {
 export const all: Node = { op: 'all' };
 export const none: Node = { op: 'none' };
 
-/** Conjunction, flattened and with constants folded. */
+/** Conjunction, flattened, with constants folded and without what another part of it says already. */
 export function and(...nodes: readonly Node[]): Node {
   const kept: Node[] = [];
   for (const node of nodes) {
@@ -80,8 +80,40 @@ export function and(...nodes: readonly Node[]): Node {
     if (node.op === 'and') kept.push(...node.nodes);
     else kept.push(node);
   }
-  return kept.length === 0 ? all : kept.length === 1 ? kept[0]! : { op: 'and', nodes: kept };
+  const own = kept.length > mostCompared ? kept : kept.filter((node, i) => !isSaid(node, i, kept));
+  return own.length === 0 ? all : own.length === 1 ? own[0]! : { op: 'and', nodes: own };
 }
+
+/** More are not held against each other. */
+const mostCompared = 20;
+
+/** Whether another of the nodes means that this one holds; of two that are the same the later is said. */
+const isSaid = (node: Node, at: number, nodes: readonly Node[]): boolean =>
+  nodes.some((other, i) => i !== at && says(other, node) && (i < at || !says(node, other)));
+
+/** Whether the first node holding means that the second does: it is the same, or one of its alternatives. */
+const says = (node: Node, other: Node): boolean =>
+  isSame(node, other) || (other.op === 'or' && other.nodes.some(each => isSame(node, each)));
+
+/** Whether both are written alike; of chains only if they are one and the same. */
+function isSame(one: Node, other: Node): boolean {
+  if (one === other) return true;
+  if (one.op === 'row' && other.op === 'row')
+    return (
+      one.param === other.param &&
+      one.kind === other.kind &&
+      one.where.length === other.where.length &&
+      one.where.every((condition, i) => isSameCondition(condition, other.where[i]!))
+    );
+  if ((one.op === 'or' && other.op === 'or') || (one.op === 'and' && other.op === 'and'))
+    return (
+      one.nodes.length === other.nodes.length && one.nodes.every((node, i) => isSame(node, other.nodes[i]!))
+    );
+  return one.op === 'not' && other.op === 'not' && isSame(one.node, other.node);
+}
+
+const isSameCondition = (one: Condition, other: Condition): boolean =>
+  one.column === other.column && one.is === 'eq' && other.is === 'eq' && one.value === other.value;
 
 /** Disjunction, flattened and with constants folded. */
 export function or(...nodes: readonly Node[]): Node {

@@ -26,12 +26,17 @@ export function* driverOf(
       for (const one of node.nodes) {
         const driver = yield* andDriver(query, kind, one);
         if (driver === undefined) return undefined;
-        drivers.push(driver);
+        if (driver !== none) drivers.push(driver);
       }
+      const [only] = drivers;
+      if (only === undefined) return none;
+      // It may be read in an order of its own.
+      if (drivers.length === 1)
+        return { ...only, exact: only.exact && node.nodes.every(one => one.op !== 'and') };
       return {
         rows: union(drivers.map(one => one.rows)),
         read: union(drivers.map(one => one.read)),
-        exact: node.nodes.every((one, i) => one.op !== 'and' && drivers[i]!.exact),
+        exact: node.nodes.every(one => one.op !== 'and') && drivers.every(one => one.exact),
       };
     }
     case 'link': {

@@ -10,6 +10,9 @@ import { Window } from './window.js';
 
 export type Among = (key: KeyValue, limit: number, after: Hit | undefined) => Steps<Hit[]>;
 
+/** So many more than wanted are read where this is likely to show all of the last date. */
+const mostTies = 8;
+
 /**
  * The results that the order has; those without a value are missing where it is `partial`. Undefined where more rows
  * would have to be read than `wanted.rows`.
@@ -110,10 +113,11 @@ export function* inOrder(
   let from: Value | undefined;
   if (isShort && after === undefined && further.length === 0 && order.passing !== undefined) {
     const { joins, on: rest } = joined(conditions);
-    const { sql, args } = order.passing({ ...joins, sql: withCurrent + joins.sql }, rest, limit + 1);
+    const size = limit + mostTies;
+    const { sql, args } = order.passing({ ...joins, sql: withCurrent + joins.sql }, rest, size);
     const found = connection.rows<readonly [number, string | number]>(sql, ...args);
     const some = found.map(([r, key]): Hit => ({ r, keys: [keyOf(key)] }));
-    const boundary = some.length > limit ? some.at(-1)!.keys[0]! : undefined;
+    const boundary = some.length === size ? some.at(-1)!.keys[0]! : undefined;
     add(boundary === undefined ? some : some.filter(hit => hit.keys[0] !== boundary));
     if (boundary === undefined || hits.length >= limit) return hits.slice(0, limit);
     from = boundary ?? order.absent!;

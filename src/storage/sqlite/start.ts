@@ -1,4 +1,5 @@
 // Where a search starts: its conjuncts, what each could be driven by, the shortest of these, and what is left to judge.
+import { followsLinks } from '../../search/matches.js';
 import type { Node, SortKey } from '../../search/plan.js';
 import type { Connection } from './connection.js';
 import type { Kind } from './dictionary.js';
@@ -31,14 +32,14 @@ const handful = 16;
 export function* startOf(query: Query, kind: Kind, where: Node): Steps<Pick<Wanted, 'nodes' | 'drivers'>> {
   const nodes = where.op === 'and' ? where.nodes : where.op === 'all' ? [] : [where];
   const drivers = new Map<Node, Driver>();
-  const isLeaf = (node: Node): boolean => node.op === 'row';
-  for (const which of [isLeaf, (node: Node) => !isLeaf(node)]) {
+  const isNear = (node: Node): boolean => !followsLinks(node);
+  for (const which of [isNear, followsLinks]) {
     for (const node of nodes.filter(which)) {
       const driver = yield* driverOf(query, kind, node, nodes);
       if (driver !== undefined) drivers.set(node, driver);
     }
     // Then the far ends of chains need not be searched.
-    if (nodes.every(isLeaf) || shortest(query.connection, drivers.values(), handful) !== undefined) break;
+    if (nodes.every(isNear) || shortest(query.connection, drivers.values(), handful) !== undefined) break;
   }
   return { nodes, drivers };
 }
