@@ -30,6 +30,8 @@ export interface Authenticate {
   (authorization: string | undefined, base: string, proven: Proven): Promise<Caller>;
   /** Forgets what stood on something that ended. */
   forget(what: Ended): void;
+  /** Whether all that a token of any kind stands on is there now. */
+  stands(token: string): Promise<boolean>;
 }
 
 export interface AuthenticateOptions {
@@ -126,6 +128,14 @@ export function createAuthenticate(options: AuthenticateOptions): Authenticate {
       endings++;
       for (const [key, { found }] of remembered) if (standsOn(what, key, found)) remembered.delete(key);
     },
+    async stands(token: string) {
+      for (const model of ['AccessToken', 'ClientCredentials', 'RefreshToken']) {
+        const kept = (await options.documents.get(collectionOf(model), hashed(token)))?.value;
+        if (kept !== undefined)
+          return (await standing(options, kept as StoredToken, model !== 'ClientCredentials')) !== undefined;
+      }
+      return false;
+    },
   });
 }
 
@@ -150,26 +160,33 @@ const refused = (message: string, base: string, error: string | undefined, isBou
     },
   });
 
-/** Everything a token stands on has to be there: the grant, the client, the account, the session where it is bound to one. */
 async function find(options: AuthenticateOptions, key: string): Promise<Found | undefined> {
-  const { documents, clients, compile } = options;
+  const { documents, compile } = options;
   const ofUser = (await documents.get(collectionOf('AccessToken'), key))?.value as StoredToken | undefined;
   const token =
     ofUser ??
     ((await documents.get(collectionOf('ClientCredentials'), key))?.value as StoredToken | undefined);
-  if (token?.clientId === undefined || token.aud === undefined || token.exp === undefined) return undefined;
+  if (token?.aud === undefined || token.exp === undefined) return undefined;
   // A token bound to a certificate is worth nothing without it.
   if (token['x5t#S256'] !== undefined) return undefined;
-  const client = await clients.find(token.clientId);
-  // Another client may be registered under the id of one that was removed; what that one had stays ended.
-  if (client === undefined || client.created > ((token.iat ?? 0) + 1) * 1000) return undefined;
-  const made =
-    ofUser === undefined
-      ? { identity: serviceIdentity(client, token), session: undefined }
-      : await userIdentity(options, client, token);
+  const made = await standing(options, token, ofUser !== undefined);
   if (made === undefined) return undefined;
   const { aud, exp, jkt } = token;
   return { ...made, grant: await compile(made.identity), aud, expires: exp * 1000, jkt };
+}
+
+/** Everything a token stands on has to be there: the grant, the client, the account, the session where it is bound to one. */
+async function standing(
+  options: AuthenticateOptions,
+  token: StoredToken,
+  isOfUser: boolean,
+): Promise<Pick<Found, 'identity' | 'session'> | undefined> {
+  const client = await options.clients.find(token.clientId ?? '');
+  // Another client may be registered under the id of one that was removed; what that one had stays ended.
+  if (client === undefined || client.created > ((token.iat ?? 0) + 1) * 1000) return undefined;
+  return isOfUser
+    ? userIdentity(options, client, token)
+    : { identity: serviceIdentity(client, token), session: undefined };
 }
 
 const serviceIdentity = ({ id, state }: ClientRecord, { scope }: StoredToken): Identity => ({

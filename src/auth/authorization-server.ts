@@ -13,7 +13,13 @@ import { createAuthenticate, type Authenticate } from './authenticate.js';
 import { openClients, type Clients } from './clients.js';
 import type { CompileGrant, Directory } from './directory.js';
 import { securityOf, smartConfiguration, type ProviderMetadata } from './discovery.js';
-import { authorizeRequests, introspectByBearer, tokenRequests, type Middleware } from './endpoints.js';
+import {
+  authorizeRequests,
+  introspectByBearer,
+  introspectWhatStands,
+  tokenRequests,
+  type Middleware,
+} from './endpoints.js';
 import type { AccessEvent } from './events.js';
 import { html, sendPage } from './html.js';
 import { interactions } from './interaction.js';
@@ -163,6 +169,7 @@ export async function createAuthorizationServer(
     interactions({ ...shared, bases, launches, directory, compile }),
     openAppPage({ ...shared, bases, launches, directory, compile, secrets }),
     launchEndpoint({ clients, launches, directory, callerOf: bearer, onEvent }),
+    introspectWhatStands(token => authenticate.stands(token)),
     introspectByBearer(provider, ctx => bearer(ctx).then(({ identity }) => identity.clientId, () => undefined)), // prettier-ignore
     authorizeRequests,
     tokenRequests(provider),

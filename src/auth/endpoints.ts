@@ -13,15 +13,22 @@ const mostBytes = 56 * 1024;
 /** Longer requests are not sent back as a GET, whose URL would be refused. */
 const longestQuery = 12 * 1024;
 
-/** Fields of a form body; undefined where it is too large. */
+const forms = new WeakMap<object, URLSearchParams>();
+
+/** Fields of a form body, however often it is asked for; undefined where it is too large. */
 export async function readForm(ctx: KoaContextWithOIDC): Promise<URLSearchParams | undefined> {
+  const known = forms.get(ctx.req);
+  if (known !== undefined) return known;
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of ctx.req) {
     size += (chunk as Buffer).length;
     if (size <= mostBytes) chunks.push(chunk as Buffer);
   }
-  return size > mostBytes ? undefined : new URLSearchParams(Buffer.concat(chunks).toString());
+  if (size > mostBytes) return undefined;
+  const form = new URLSearchParams(Buffer.concat(chunks).toString());
+  forms.set(ctx.req, form);
+  return form;
 }
 
 const isForm = (ctx: KoaContextWithOIDC): boolean => Boolean(ctx.is('application/x-www-form-urlencoded'));
@@ -114,6 +121,23 @@ function addContext(ctx: KoaContextWithOIDC): void {
   const context = Object.entries(extra).filter(([key]) => contextKeys.has(key));
   ctx.body = { ...Object.fromEntries(context), ...(ctx.body as object) };
 }
+
+/** A token whose account, client, approval or session has ended is not active, whoever asks and by whatever proof. */
+export const introspectWhatStands =
+  (stands: (token: string) => Promise<boolean>): Middleware =>
+  async (ctx, next) => {
+    if (ctx.path !== '/introspect' || ctx.method !== 'POST' || !isForm(ctx)) return void (await next());
+    const form = await readForm(ctx);
+    if (form === undefined) {
+      ctx.status = 413;
+      return;
+    }
+    // Asked about as one there never was: whoever asks still has to prove who they are.
+    const token = form.get('token');
+    if (token !== null && !(await stands(token))) form.set('token', 'ended');
+    putBack(ctx, form);
+    await next();
+  };
 
 /**
  * Introspection by somebody who has a token instead of a client secret, as SMART 2.2 allows: the client of the token
