@@ -13,6 +13,7 @@ import { searchType } from './interactions/search-type.js';
 import { conditionalUpdate, update } from './interactions/update.js';
 import { createState, deleteState, searchState, updateState } from './operations/app-state.js';
 import { breakGlass } from './operations/break-glass.js';
+import { brokenGlass, markReviewed } from './operations/broken-glass.js';
 import { disclosures } from './operations/disclosures.js';
 import { cancelJob, jobStatus } from './operations/job.js';
 import { closure } from './operations/closure.js';
@@ -197,6 +198,22 @@ export const routes: readonly Route[] = [
     interaction: 'operation',
     permission: 'read',
     handler: breakGlass,
+  },
+  {
+    method: 'GET',
+    path: '[type]/$broken-glass',
+    types: ['AuditEvent'],
+    interaction: 'operation',
+    permission: 'search',
+    handler: brokenGlass,
+  },
+  {
+    method: 'POST',
+    path: '[type]/[id]/$reviewed',
+    types: ['AuditEvent'],
+    interaction: 'operation',
+    permission: 'read',
+    handler: markReviewed,
   },
   {
     method: 'GET',

@@ -22,7 +22,10 @@ export interface Viewer {
   readonly discreet?: readonly string[];
 }
 
-const inRecord: ReadonlySet<string> = new Set(typesInCompartment('Patient'));
+/** The audit trail is no part of the record: who may read it, a role says. */
+const inRecord: ReadonlySet<string> = new Set(
+  typesInCompartment('Patient').filter(type => type !== 'AuditEvent'),
+);
 
 const labelled = (codes: readonly string[]): Node =>
   leaf('token', '_security', [

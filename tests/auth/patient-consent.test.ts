@@ -408,6 +408,54 @@ onEveryStore('break-glass', { audit: 'on' }, tsela => {
     expect([told.status, told.text]).toEqual([200, expect.stringContaining('break-glass')]);
     expect(told.text).toContain('BTG');
   });
+
+  it('is looked at by somebody else, once, and the patient is told', async () => {
+    const { send } = tsela();
+    await record(tsela(), 'looked');
+    await send('POST', 'Consent', consent('looked', { type: 'deny' }));
+    expect((await (await as(tsela(), staff('doctor', 'carl')))('POST', 'Patient/looked/$break-glass', reason)).status).toBe(200); // prettier-ignore
+    const review = { resourceType: 'Parameters', parameter: [{ name: 'note', valueString: 'Was unconscious: justified' }] }; // prettier-ignore
+    const administrator = () => as(tsela(), staff('administrator'));
+    const queue = async () => {
+      const { status, body } = await (await administrator())('GET', 'AuditEvent/$broken-glass?_count=50');
+      expect(status).toBe(200);
+      const events = ((body['entry'] ?? []) as { resource: Record<string, unknown> }[]).map(({ resource }) => resource); // prettier-ignore
+      expect(body['total']).toBe(events.length);
+      return events.filter(event => JSON.stringify(event).includes('Patient/looked')).map(({ id }) => String(id)); // prettier-ignore
+    };
+    const [event, ...more] = await queue();
+    expect(more).toEqual([]);
+    const path = `AuditEvent/${event!}/$reviewed`;
+    for (const who of ['doctor', 'nurse', 'reception', 'laboratory']) {
+      expect((await (await as(tsela(), staff(who)))('GET', 'AuditEvent/$broken-glass')).status).toBe(403);
+      expect((await (await as(tsela(), staff(who)))('POST', path, review)).status).toBe(403);
+    }
+    expect((await (await as(tsela(), staff('administrator', 'x', 'user/AuditEvent.rs')))('POST', path, review)).status).toBe(403); // prettier-ignore
+    // Who broke it does not review it, whatever else they are.
+    const both = { ...staff('administrator', 'carl'), user: { account: 'carl', fhirUser: 'Practitioner/carl', roles: ['administrator', 'doctor'] } }; // prettier-ignore
+    expect((await (await as(tsela(), both))('POST', path, review)).status).toBe(403);
+    expect((await (await administrator())('POST', path, { resourceType: 'Parameters' })).status).toBe(400);
+    expect((await (await administrator())('POST', 'AuditEvent/none/$reviewed', review)).status).toBe(404);
+    const other = (await (await administrator())('GET', 'AuditEvent?subtype=read&_count=1')).body['entry'][0];
+    expect((await (await administrator())('POST', `AuditEvent/${other.resource.id}/$reviewed`, review)).status).toBe(404); // prettier-ignore
+    const done = await Promise.all([1, 2, 3].map(async () => (await administrator())('POST', path, review)));
+    expect(done.map(({ status }) => status).sort()).toEqual([201, 409, 409]);
+    expect(await queue()).toEqual([]);
+    const found = await (await administrator())('GET', `AuditEvent?entity=AuditEvent/${event!}&subtype=break-glass-review`); // prettier-ignore
+    expect(found.text).toContain('Was unconscious: justified');
+    expect((await (await as(tsela(), patient('looked')))('GET', 'Patient/looked/$disclosures?_count=100')).text).toContain('break-glass-review'); // prettier-ignore
+  });
+});
+
+onEveryStore('broken glass where nobody has consented', { audit: 'on', consent: 'deny' }, tsela => {
+  it('is listed to who reads the audit trail', async () => {
+    await record(tsela(), 'p');
+    const reason = { resourceType: 'Parameters', parameter: [{ name: 'reason', valueString: 'Emergency' }] };
+    const broken = await (await as(tsela(), staff('doctor')))('POST', 'Patient/p/$break-glass', reason);
+    expect(broken.status).toBe(200);
+    const { body } = await (await as(tsela(), staff('administrator')))('GET', 'AuditEvent/$broken-glass');
+    expect(body['total']).toBe(1);
+  });
 });
 
 onEveryStore('the accounting of disclosures', { audit: 'on' }, tsela => {

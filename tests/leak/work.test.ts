@@ -13,12 +13,12 @@ onEveryStore('the work', { expunge: true, conditionalDelete: 'multiple', audit: 
   const workOf = async (work: () => Promise<unknown>): Promise<Record<string, number>> => {
     const { store } = tsela().system;
     const counts: Record<string, number> = {};
-    const kept = asking.map(name => [name, store[name]] as const);
+    const kept = asking.map(name => [name, store[name].bind(store)] as const);
     for (const [name, own] of kept)
       Object.assign(store, {
         [name]: (...args: never[]): unknown => {
           counts[name] = (counts[name] ?? 0) + 1;
-          return (own as (...args: never[]) => unknown).apply(store, args);
+          return (own as (...args: never[]) => unknown)(...args);
         },
       });
     try {
