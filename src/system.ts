@@ -286,7 +286,7 @@ export async function createSystem(
         // Beside the other jobs, which may take hours. A mail server may be away for an hour.
         const deliver = authorization?.deliver;
         if (deliver !== undefined)
-          letters ??= startWorker(queue, { letter: ({ job }) => deliver(job.input as Letter) }, failed, 12);
+          letters ??= startWorker(queue, { letter: ({ job }) => deliver(job.input as Letter) }, failed, 13);
       },
       reindex: progress => makeWholeIndex(whole, progress),
       audit,

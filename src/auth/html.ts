@@ -39,19 +39,15 @@ export interface PageContext {
 
 /**
  * Sends a page. `leadsTo`: the origin (or scheme, such as `app:`) that a form of it may end at; browsers hold the
- * redirects after a form to form-action too. `script`: whether the page has the one of passkeys.
+ * redirects after a form to form-action too. The script of passkeys comes where a form asks for one.
  */
 export function sendPage(
   ctx: PageContext,
   title: string,
   content: Html,
-  {
-    status = 200,
-    leadsTo,
-    script = false,
-    prefix,
-  }: { status?: number; leadsTo?: string | undefined; script?: boolean; prefix: string },
+  { status = 200, leadsTo, prefix }: { status?: number; leadsTo?: string | undefined; prefix: string },
 ): void {
+  const script = content.text.includes(' data-passkey="'); // with quotation marks nobody else can write
   ctx.status = status;
   ctx.type = 'text/html; charset=utf-8';
   ctx.set(

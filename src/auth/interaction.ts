@@ -107,7 +107,7 @@ async function signIn(
   const action = `${prefix}/interaction/${interaction.uid}`;
   const others = othersAt(upstream, `${action}/upstream`);
   const show = (content: ReturnType<typeof passwordPage>, status = 200): void =>
-    sendPage(ctx, 'Sign in', content, { ...page, status, script: true });
+    sendPage(ctx, 'Sign in', content, { ...page, status });
   const question = await login.question(interaction.uid);
   const fields = { action, to: client?.name, forgotten, question, others };
   if (form === undefined)

@@ -41,6 +41,8 @@ export interface Login {
 interface Step {
   readonly account: string;
   readonly wants: 'code' | 'second-factor' | 'going-on';
+  /** What the password was then, hashed: with another one the step is void. */
+  readonly stand: string;
   /** How they came this far; absent: by their password. */
   readonly first?: readonly string[];
 }
@@ -51,6 +53,8 @@ const codeWithin = 5 * 60_000;
 const setUpWithin = 15 * 60_000;
 const tooLate: LoginStep = { is: 'refused', why: 'too-late' };
 const withCode = ({ first = ['pwd'] }: Step): readonly string[] => [...new Set([...first, 'otp', 'mfa'])];
+
+const standOf = ({ password = '' }: Account): string => hashed(password);
 
 export interface LoginOptions {
   readonly documents: Documents;
@@ -82,7 +86,9 @@ export function createLogin({ documents, accounts, secrets, roles, passkeys, tel
     const step = (await documents.get(steps, hashed(attempt)))?.value as Step | undefined;
     if (step?.wants !== wants) return undefined;
     const account = await accounts.find(step.account);
-    return account === undefined || account.disabled === true ? undefined : { step, account };
+    if (account === undefined || account.disabled === true || standOf(account) !== step.stand)
+      return undefined;
+    return { step, account };
   };
   const demandsSecondFactor = async (account: Account): Promise<boolean> => {
     const book = await roles.all();
@@ -94,18 +100,18 @@ export function createLogin({ documents, accounts, secrets, roles, passkeys, tel
       if (!(await matches(account, name, password)) || account === undefined)
         return { is: 'refused', why: 'name-or-password' };
       if (account.totp !== undefined) {
-        await waitFor(attempt, { account: account.id, wants: 'code' });
+        await waitFor(attempt, { account: account.id, stand: standOf(account), wants: 'code' });
         return { is: 'wants-code' };
       }
       if (!(await demandsSecondFactor(account))) return { is: 'signed-in', account, amr: ['pwd'] };
-      await waitFor(attempt, { account: account.id, wants: 'second-factor' });
+      await waitFor(attempt, { account: account.id, stand: standOf(account), wants: 'second-factor' });
       return { is: 'wants-second-factor', proposal: proposeSecondFactor(account), isWrong: false };
     },
     async external(attempt, account, amr) {
       const isEnough = account.totp === undefined && !(await demandsSecondFactor(account));
       if (isEnough || amr.includes('mfa')) return { is: 'signed-in', account, amr };
       const wants = account.totp === undefined ? 'second-factor' : 'code';
-      await waitFor(attempt, { account: account.id, wants, first: amr });
+      await waitFor(attempt, { account: account.id, stand: standOf(account), wants, first: amr });
       if (wants === 'code') return { is: 'wants-code' };
       return { is: 'wants-second-factor', proposal: proposeSecondFactor(account), isWrong: false };
     },

@@ -108,7 +108,7 @@ async function manage(
     if (said === undefined) return goTo(ctx, `${prefix}/manage`);
   }
   const fresh = (await options.accounts.find(account.id)) ?? account;
-  sendPage(ctx, 'Your access', await overview(options, session, fresh, said), { prefix, script: true });
+  sendPage(ctx, 'Your access', await overview(options, session, fresh, said), { prefix });
 }
 
 /** Does what a form asks; undefined where the page is simply shown anew. */

@@ -29,8 +29,7 @@ export async function signIn(
   const path = `${prefix}/sign-in`;
   const then = ctx.query['then'] === 'people' ? 'people' : 'manage';
   const action = then === 'manage' ? path : `${path}?then=${then}`;
-  const show = (content: Html, status = 200): void =>
-    sendPage(ctx, 'Sign in', content, { status, prefix, script: true });
+  const show = (content: Html, status = 200): void => sendPage(ctx, 'Sign in', content, { status, prefix });
   const others = othersAt(upstream, prefix + signInPath);
   // Binds the form to this browser: nobody can be signed in as somebody else by a form they did not open.
   const attempt = ctx.cookies.get(attemptCookie, { signed: true });

@@ -108,6 +108,44 @@ onEveryServer(
       expect(off.text).toContain('Your role asks for a second factor');
     });
 
+    it('or a role given later asks for the second factor at the next sign-in, and of nobody who does not know the password', async () => {
+      const { id } = await person(server(), 'promoted');
+      await server().authorization.accounts.change(id, account => ({ ...account, roles: ['administrator'] }));
+      const { browser, page } = await enter(server(), 'promoted');
+      expect(page.text).toContain('Your role asks for a second factor');
+      const secret = inputOf(page.text!, 'secret');
+      const signIn = `${server().origin}/auth/sign-in`;
+      const thief = new Browser();
+      await thief.follow(signIn);
+      for (const fields of [{ secret, code: totpOf(secret) }, { seen: 'yes' }, { code: totpOf(secret) }])
+        expect((await thief.submit(signIn, fields)).response!.status).toBe(401);
+      expect((await browser.submit(signIn, { seen: 'yes' })).response!.status).toBe(401);
+      expect((await browser.submit(signIn, { secret: 'A', code: '000000' })).response!.status).toBe(401);
+      // Whoever knew the password of before goes no further.
+      const before = await server().authorization.accounts.find(id);
+      await server().authorization.accounts.change(id, account => ({
+        ...account,
+        password: `${account.password}x`,
+      }));
+      expect((await browser.submit(signIn, { secret, code: totpOf(secret) })).text).toContain(
+        'took too long',
+      );
+      await server().authorization.accounts.change(id, () => before!);
+      const on = await browser.submit(signIn, { secret, code: totpOf(secret) });
+      expect(on.text).toContain('recovery codes are shown once');
+      expect((await browser.submit(signIn, { secret, code: totpOf(secret) })).response!.status).toBe(401);
+      expect((await browser.submit(signIn, { seen: 'yes' })).text).toContain('Your access');
+      const other = inputOf((await enter(server(), 'doctor')).page.text!, 'secret', 'second-factor');
+      const seal = inputOf(
+        (await browser.follow(`${server().origin}/auth/manage`)).text!,
+        'seal',
+        'password',
+      );
+      const kept = (await server().authorization.accounts.find(id))!.totp;
+      await browser.submit(`${server().origin}/auth/manage`, { do: 'second-factor', seal, secret: other, code: totpOf(other) }); // prettier-ignore
+      expect((await server().authorization.accounts.find(id))!.totp).toBe(kept);
+    });
+
     it('is void when it is taken back, and is not for others to send', async () => {
       const admin = await administrator(server(), 'taker');
       const link = linkIn((await invite(server(), admin, { name: 'Unwanted', role: 'doctor' })).text!);
@@ -254,6 +292,23 @@ onEveryServer(
     });
   },
   { mailFolder: folder, limitLogin: undefined },
+);
+
+onEveryServer(
+  'a server behind a proxy',
+  server => {
+    it('counts what is asked by the address of who asks; of IPv6 a /64 is one', async () => {
+      const from = async (address: string): Promise<number> => {
+        const body = new URLSearchParams({ name: `somebody ${Math.random()}` });
+        const headers = { origin: server().origin, 'x-forwarded-for': address, 'x-forwarded-proto': 'http' };
+        return (await fetch(`${server().origin}/auth/forgotten`, { method: 'POST', body, headers })).status;
+      };
+      const statuses = await Promise.all(Array.from({ length: 31 }, (_, i) => from(`2001:db8:0:1::${i}`)));
+      expect(statuses.filter(status => status === 429)).toHaveLength(1);
+      expect([await from('2001:db8:0:1:ffff::1'), await from('2001:db8:0:2::1')]).toEqual([429, 200]);
+    });
+  },
+  { mailFolder: folder, limitLogin: undefined, trustedProxies: ['127.0.0.0/8', '::1'] },
 );
 
 onEveryServer('a server without mail', server => {

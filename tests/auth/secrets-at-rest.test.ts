@@ -7,6 +7,7 @@ import Database from 'better-sqlite3';
 import { BSON, MongoClient } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createLog } from '../../src/audit/log.js';
+import { administrator, inputOf, linkIn, mailed } from './people-setup.js';
 import { stores } from '../system.js';
 import { Browser, assertion, exchange, json, launch, openSmartServer, password, post, refresh, tokenRequest, type SmartServer } from './smart-server.js'; // prettier-ignore
 
@@ -54,7 +55,12 @@ describe.each(stores)('on %s', store => {
       const log = createLog({ logLevel: 'debug' }, join(folder, 'log'));
       const authSecret = 'what everything else is derived from';
       const cursorSecret = 'what the links of pages are sealed by';
-      server = await openSmartServer(store, { data, authSecret, cursorSecret, mongoDatabase }, log);
+      const mailFolder = join(folder, 'mail');
+      server = await openSmartServer(
+        store,
+        { data, authSecret, cursorSecret, mongoDatabase, mailFolder },
+        log,
+      );
       secrets.set('password', password).set('auth secret', authSecret).set('cursor secret', cursorSecret);
 
       const app = await server.app({ kind: 'secret' });
@@ -88,6 +94,22 @@ describe.each(stores)('on %s', store => {
       const service = await json(await tokenRequest(server, backend, { grant_type: 'client_credentials', scope: 'system/*.cruds', ...proof })); // prettier-ignore
       secrets.set('token of a service', service.access_token);
       secrets.set('registration token', await server.authorization.registrationToken(['patient/*.rs']));
+
+      const admin = await administrator(server, 'admin');
+      secrets.set('second factor', admin.secret);
+      const people = `${server.origin}/auth/people`;
+      const seal = inputOf(admin.page.text!, 'seal', 'invite');
+      for (const address of ['', 'invited@example.org']) {
+        const invited = await admin.browser.submit(people, { do: 'invite', seal, name: `invited ${address}`, is: 'Patient/mine', mail: address }); // prettier-ignore
+        const text = address === '' ? invited.text! : (await mailed(mailFolder, address)).text;
+        secrets.set(`invitation ${address}`, linkIn(text).split('=')[1]!);
+      }
+      await server.authorization.accounts.change(server.accounts.doctor.id, account => ({ ...account, mail: 'doctor@example.org' })); // prettier-ignore
+      await browser.submit(`${server.origin}/auth/forgotten`, { name: 'doctor@example.org' });
+      await browser.submit(`${server.origin}/auth/forgotten`, { name: `${marker}@example.org` });
+      secrets.set('name of nobody', `${marker}@example.org`);
+      const reset = await mailed(mailFolder, 'doctor@example.org');
+      secrets.set('link for a new password', linkIn(reset.text).split('=')[1]!);
 
       const token = service.access_token as string;
       const fhir = (path: string, init: RequestInit = {}): Promise<Response> =>
