@@ -32,11 +32,14 @@ export async function parseInTurns(bytes: Uint8Array, name: string, pause: Pause
   try {
     const members: Json[] = [];
     let end = start - 1;
+    let isEven = true;
     do {
       const from = firstVisible(bytes, end + 1);
-      end = endOfMember(bytes, from);
+      const found: Member | undefined = isEven ? memberByIndentation(bytes, from) : undefined;
+      isEven = found !== undefined;
+      end = found?.end ?? endOfMember(bytes, from);
       const isEmpty = bytes[end] === closeArray && end === from && members.length === 0;
-      if (!isEmpty) members.push(parseJson(bytes.subarray(from, end)));
+      if (!isEmpty) members.push(found?.member ?? parseJson(bytes.subarray(from, end)));
       await pause();
     } while (bytes[end] === comma);
     if (bytes[end] !== closeArray) return parseJson(bytes);
@@ -63,6 +66,7 @@ export async function writeInTurns(object: JsonObject, name: string, pause: Paus
   return Buffer.concat(pieces);
 }
 
+const newline = 10;
 const quote = 34;
 const comma = 44;
 const backslash = 92;
@@ -104,6 +108,32 @@ function startOfArray(bytes: Uint8Array, quotedName: Uint8Array): number {
     } else if (c !== comma) depth--;
   }
   return -1;
+}
+
+interface Member {
+  readonly member: Json;
+  readonly end: number;
+}
+
+/**
+ * The array's member that starts here and the comma or bracket behind it, found at native speed: the next closing bracket
+ * under the member's own indentation. Undefined where that is another's: what is before it is no JSON then.
+ */
+function memberByIndentation(bytes: Uint8Array, from: number): Member | undefined {
+  let line = from;
+  while (line > 0 && bytes[line - 1]! <= 32 && bytes[line - 1] !== newline) line--;
+  if (line === 0 || bytes[line - 1] !== newline || bytes[from] !== openObject) return undefined;
+  const closing = Buffer.concat([bytes.subarray(line - 1, from), Buffer.from('}')]);
+  const found = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf(closing, from);
+  if (found < 0) return undefined;
+  const last = found + closing.length;
+  const end = firstVisible(bytes, last);
+  if (bytes[end] !== comma && bytes[end] !== closeArray) return undefined;
+  try {
+    return { member: parseJson(bytes.subarray(from, last)), end };
+  } catch {
+    return undefined;
+  }
 }
 
 /** The comma or bracket behind the array's member that starts here; the end of the bytes where none is. */

@@ -25,6 +25,9 @@ export interface JsonObject {
   [name: string]: Json;
 }
 
+/** JSON.stringify indents by so many characters at most. */
+const longestStep = 10;
+
 /** Deeper nesting is refused: no FHIR resource comes near it, and everything behind may recurse without fear. */
 export const maxDepth = 200;
 
@@ -70,29 +73,33 @@ export function writeJson(value: Json, indent?: number): string {
 /** @throws FhirError `invalid-json` naming what is wrong, with line and column or the path of a repeated key. */
 export function parseJson(input: string | Uint8Array): Json {
   const text = typeof input === 'string' ? input : decode(input);
-  const bytes = typeof input === 'string' ? Buffer.from(input) : input;
-  if (mayNestDeeper(bytes, maxDepth)) return parseCarefully(text);
-  let value: Json;
+  const inner = /^[{[]\n([ \t]+)\S/.exec(text)?.[1];
   try {
-    value = JSON.parse(text) as Json;
+    // What is indented tells its depth by its lines, at native speed.
+    if (inner === undefined) {
+      const bytes = typeof input === 'string' ? Buffer.from(input) : input;
+      if (mayNestDeeper(bytes, maxDepth)) return parseCarefully(text);
+    }
+    const value = JSON.parse(text) as Json;
+    // -0 stringifies as 0, so it too comes out different. Escaped surrogates stringify as they came, so they are looked for.
+    if (isWrittenEvenly(text, value, inner) && !text.includes('\\ud') && !text.includes('"__proto__"'))
+      return value;
   } catch {
-    return parseCarefully(text); // throws with the place
+    // Not JSON, or too deep to be written: what reads it now says where.
   }
-  // -0 stringifies as 0, so it too comes out different. Escaped surrogates stringify as they came, so they are looked for.
-  return isWrittenEvenly(text, value) && !text.includes('\\ud') && !text.includes('"__proto__"')
-    ? value
-    : parseCarefully(text);
+  return parseCarefully(text);
 }
 
 /** Whether the text is what JSON.stringify makes of the value: compact, or indented, also as a part of something indented. */
-function isWrittenEvenly(text: string, value: Json): boolean {
+function isWrittenEvenly(text: string, value: Json, inner: string | undefined): boolean {
   const trimmed = text.trimEnd();
-  const inner = /^[{[]\n([ \t]+)\S/.exec(trimmed)?.[1];
   if (inner === undefined) return JSON.stringify(value) === trimmed;
   const outer = trimmed.slice(trimmed.lastIndexOf('\n') + 1, -1);
+  const step = inner.slice(outer.length);
+  if (step.length > longestStep || trimmed.includes(`\n${outer}${step.repeat(maxDepth)}`)) return false;
   // A line never ends within a string, so that only indentation is taken off.
   return (
-    JSON.stringify(value, undefined, inner.slice(outer.length)) ===
+    JSON.stringify(value, undefined, step) ===
     (outer === '' ? trimmed : trimmed.replaceAll(`\n${outer}`, '\n'))
   );
 }

@@ -13,6 +13,8 @@ export type Exchange = (text: string, kind: ReferenceKind, place: Place) => stri
 export interface Place {
   /** FHIRPath of the element that refers: `Observation.performer[0]`. */
   readonly expression: () => string;
+  /** `expression`, to be asked when the walk has gone on. */
+  readonly later: () => () => string;
   /** The types a Reference here may point to; absent: any. */
   readonly targets: ReadonlySet<string> | undefined;
   /** The resource whose `contained` a `#id` here is about. */
@@ -32,37 +34,65 @@ export const exchangeReferences = (
 const typeOf = (resource: JsonObject): string =>
   typeof resource['resourceType'] === 'string' ? resource['resourceType'] : '';
 
-/** What to do with a property: follow it, or exchange its text. */
-type Step = { readonly property: Property; readonly leaf?: 'reference' | 'uri' | 'narrative' };
 const uriTypes: ReadonlySet<string> = new Set(['uri', 'url', 'oid', 'uuid']);
-const stepsOf = new WeakMap<Shape, ReadonlyMap<string, Step>>();
+const stepsOf = new WeakMap<Shape, Steps>();
 
-function steps(shape: Shape): ReadonlyMap<string, Step> {
+/** What to do with a property: follow it, or exchange its text. */
+class Step {
+  readonly isContained: boolean;
+  readonly isResource: boolean;
+  #inner: Steps | undefined;
+
+  constructor(
+    readonly property: Property,
+    readonly leaf?: ReferenceKind,
+  ) {
+    this.isResource = property.type === 'Resource';
+    this.isContained = property.name === 'contained';
+  }
+
+  get inner(): Steps {
+    return (this.#inner ??= steps(this.property.shape()));
+  }
+}
+/** By JSON name. */
+type Steps = ReadonlyMap<string, Step>;
+
+function steps(shape: Shape): Steps {
   let known = stepsOf.get(shape);
   if (known === undefined) {
     known = new Map(
       [...shape.properties.values()].flatMap((property): [string, Step][] => {
         const { name, type, primitive } = property;
-        if (!primitive) return [[name, { property }]];
+        if (!primitive) return [[name, new Step(property)]];
         if (shape.path === 'Reference' && name === 'reference')
           return [
-            [name, { property, leaf: 'reference' }],
-            [`_${name}`, { property }],
+            [name, new Step(property, 'reference')],
+            [`_${name}`, new Step(property)],
           ];
-        if (type === 'xhtml') return [[name, { property, leaf: 'narrative' }]];
+        if (type === 'xhtml') return [[name, new Step(property, 'narrative')]];
         // Extension.url says what the extension is and refers to nothing.
         if (uriTypes.has(type) && property.path !== 'Extension.url')
           return [
-            [name, { property, leaf: 'uri' }],
-            [`_${name}`, { property }],
+            [name, new Step(property, 'uri')],
+            [`_${name}`, new Step(property)],
           ];
-        return [[`_${name}`, { property }]];
+        return [[`_${name}`, new Step(property)]];
       }),
     );
     stepsOf.set(shape, known);
   }
   return known;
 }
+
+const textOf = (root: string, path: readonly (Property | number)[]): string =>
+  root +
+  path
+    .map(step => {
+      if (typeof step === 'number') return `[${step}]`;
+      return step.element === step.name ? `.${step.name}` : `.${step.element}.ofType(${step.type})`;
+    })
+    .join('');
 
 /** One walk through a resource by its definitions. It answers the same objects unless something in them was exchanged. */
 class Walk implements Place {
@@ -76,35 +106,29 @@ class Walk implements Place {
     readonly nested: boolean,
   ) {}
 
-  expression = (): string => {
-    const path = this.#path.map(step => {
-      if (typeof step === 'number') return `[${step}]`;
-      return step.element === step.name ? `.${step.name}` : `.${step.element}.ofType(${step.type})`;
-    });
-    return this.#root + path.join('');
-  };
+  expression = (): string => textOf(this.#root, this.#path);
+  later(): () => string {
+    const path = this.#path.slice();
+    return () => textOf(this.#root, path);
+  }
 
   resource(resource: JsonObject): JsonObject {
     const before = this.container;
     this.container = resource;
     const type = typeOf(resource);
     if (this.#root === '') this.#root = type;
-    const result = this.object(resource, shapeOf(type));
+    const result = this.object(resource, steps(shapeOf(type)));
     this.container = before;
     return result;
   }
 
-  object(value: JsonObject, shape: Shape): JsonObject {
-    const known = steps(shape);
+  object(value: JsonObject, known: Steps): JsonObject {
     let copy: JsonObject | undefined;
     for (const name in value) {
       const step = known.get(name);
       if (step === undefined) continue;
       const before = value[name]!;
-      const after =
-        step.leaf !== undefined
-          ? this.leaf(before, step.leaf, step.property)
-          : this.follow(before, step.property);
+      const after = step.leaf === undefined ? this.follow(before, step) : this.leaf(before, step.leaf, step);
       if (after !== before) {
         copy ??= { ...value };
         copy[name] = after;
@@ -113,35 +137,30 @@ class Walk implements Place {
     return copy ?? value;
   }
 
-  follow(value: Json, property: Property): Json {
-    if (property.type === 'Resource' && property.name !== 'contained' && !this.nested) return value;
-    this.#path.push(property);
-    const result = Array.isArray(value)
-      ? this.items(value, item => this.one(item, property))
-      : this.one(value, property);
+  follow(value: Json, step: Step): Json {
+    if (step.isResource && !step.isContained && !this.nested) return value;
+    this.#path.push(step.property);
+    const result = Array.isArray(value) ? this.items(value, step) : this.one(value, step);
     this.#path.pop();
     return result;
   }
 
-  one(value: Json, property: Property): Json {
+  one(value: Json, step: Step): Json {
     if (!isObject(value)) return value;
-    if (property.type === 'Resource') {
-      return property.name === 'contained'
-        ? this.object(value, shapeOf(typeOf(value)))
-        : this.resource(value);
-    }
+    if (step.isResource)
+      return step.isContained ? this.object(value, steps(shapeOf(typeOf(value)))) : this.resource(value);
     const before = this.targets;
-    this.targets = property.targets;
-    const result = this.object(value, property.shape());
+    this.targets = step.property.targets;
+    const result = this.object(value, step.inner);
     this.targets = before;
     return result;
   }
 
-  items(value: Json[], exchanged: (item: Json) => Json): Json[] {
+  items(value: Json[], step: Step, kind?: ReferenceKind): Json[] {
     let copy: Json[] | undefined;
     for (let i = 0; i < value.length; i++) {
       this.#path.push(i);
-      const after = exchanged(value[i]!);
+      const after = kind === undefined ? this.one(value[i]!, step) : this.text(value[i]!, kind);
       this.#path.pop();
       if (after !== value[i]) {
         copy ??= [...value];
@@ -151,17 +170,19 @@ class Walk implements Place {
     return copy ?? value;
   }
 
-  leaf(value: Json, kind: ReferenceKind, property: Property): Json {
+  leaf(value: Json, kind: ReferenceKind, step: Step): Json {
     if (typeof value === 'string') {
       if (kind === 'narrative') return this.links(value);
       if (kind === 'reference') return this.exchange(value, kind, this) ?? value;
     }
-    this.#path.push(property);
-    const text = (item: Json): Json =>
-      typeof item === 'string' ? (this.exchange(item, kind, this) ?? item) : item;
-    const result = Array.isArray(value) ? this.items(value, text) : text(value);
+    this.#path.push(step.property);
+    const result = Array.isArray(value) ? this.items(value, step, kind) : this.text(value, kind);
     this.#path.pop();
     return result;
+  }
+
+  text(value: Json, kind: ReferenceKind): Json {
+    return typeof value === 'string' ? (this.exchange(value, kind, this) ?? value) : value;
   }
 
   links(div: string): string {

@@ -68,13 +68,13 @@ export const rewriteReferences = (
   map: (reference: string) => string | undefined,
 ): Resource => exchangeReferences(resource, text => map(text));
 
-/** Every Reference.reference with the FHIRPath of its element. */
+/** Every Reference.reference, and what tells the FHIRPath of its element. */
 export function referencesIn(
   resource: Resource,
-): { readonly reference: string; readonly expression: string }[] {
-  const found: { reference: string; expression: string }[] = [];
+): { readonly reference: string; readonly expression: () => string }[] {
+  const found: { reference: string; expression: () => string }[] = [];
   visitReferences(resource, (reference, kind, place) => {
-    if (kind === 'reference') found.push({ reference, expression: place.expression() });
+    if (kind === 'reference') found.push({ reference, expression: place.later() });
   });
   return found;
 }

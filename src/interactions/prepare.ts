@@ -147,7 +147,7 @@ function refuseConditional(resource: Resource): void {
     throw new FhirError(
       'invalid-reference',
       `"${reference.slice(0, 200)}" selects by criteria, which only an entry of a transaction may; name the resource as Type/id.`,
-      { expression },
+      { expression: expression() },
     );
   }
 }

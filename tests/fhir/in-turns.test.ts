@@ -25,6 +25,9 @@ const wellFormed: Record<string, string> = {
   compact: writeJson(bundle),
   'indented by two': writeJson(bundle, 2),
   'indented by four, with a line end': `${writeJson(bundle, 4)}\n`,
+  'with brackets of others where its own would be': `{"entry":[${entries
+    .map((_, i) => `\n  { "a": {\n  },\n  "b": [{\n  }, ${i}]\n  }`)
+    .join()}\n],"filler":"${'x'.repeat(40_000)}"}`,
   'with spaces of its own': writeJson(bundle).replaceAll(',', ' ,\r\n\t'),
   'with decimals': writeJson(bundle).replaceAll(/"value":(\d+)/g, '"value":$1.00'),
   'with the name elsewhere first': `{"x":"entry","y":{"entry":[1,2]},"z":[["entry",[3]]],${writeJson(bundle).slice(1)}`,

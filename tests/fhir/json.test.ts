@@ -223,6 +223,14 @@ describe('depth', () => {
   });
   it('refuses a million levels, closed or not, without exhausting the stack', () => {
     expect(refusal(nested(1_000_000)).code).toBe('invalid-json');
+    expect(refusal(`[\n  ${nested(1_000_000)}\n]`).message).toContain('levels of nesting');
+    for (const depth of [maxDepth - 1, maxDepth, maxDepth + 1, maxDepth + 2]) {
+      let value: Json = [1];
+      for (let i = 1; i < depth; i++) value = i % 2 ? { a: value } : [value, 1];
+      const text = writeJson(value, 2);
+      if (depth <= maxDepth) expect(writeJson(parseJson(text), 2)).toBe(text);
+      else expect(refusal(text).message).toContain('levels of nesting');
+    }
     expect(refusal('['.repeat(1_000_000)).code).toBe('invalid-json');
     expect(refusal('{"a":'.repeat(1_000_000)).code).toBe('invalid-json');
   });

@@ -181,7 +181,7 @@ describe('rewriteReferences', () => {
 
 describe('finding', () => {
   it('names each reference and its element', () => {
-    expect(referencesIn(everything).map(({ expression }) => expression)).toEqual([
+    expect(referencesIn(everything).map(({ expression }) => expression())).toEqual([
       'DocumentReference.contained[0].subject',
       'DocumentReference.extension[0].value.ofType(Reference)',
       'DocumentReference.extension[7].extension[0].value.ofType(Reference)',
