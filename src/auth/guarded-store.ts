@@ -47,7 +47,8 @@ export function guarded(
   const belongs = (type: string): boolean => type === 'Binary' && (closes ??= isRestricted(grant, 'Binary'));
   /** No row says what a Binary belongs to: who does not see everything finds none by searching. */
   const found = (type: string): Node => (belongs(type) ? none : searchable(grant, type));
-  const isOpen = (type: string): boolean => grant.visible(type).op === 'all' && !belongs(type);
+  const isOpen = (type: string, permission: Permission = 'read'): boolean =>
+    grant.visible(type, permission).op === 'all' && !belongs(type);
   const indexed = (version: Version): Indexed => ({
     ref: version.ref,
     lastUpdated: version.lastUpdated,
@@ -173,12 +174,14 @@ export function guarded(
     async commit(writes, receipt) {
       for (const write of writes) {
         if (isByServer(write)) continue;
+        // What replaces nothing, where everything may be made: the others judge what is replaced.
+        if (write.expected === 0 && isOpen(write.ref.type, permissionOf(write, grant))) continue;
         await checkWrite(write, writes);
         await checkLabels(write);
         await checkJoining(write, grant, () => store.read(write.ref, write.expected));
       }
       await checkRequired(writes);
-      const isJudged = concernsBinary(writes) && belongs('Binary');
+      const isJudged = belongs('Binary') && concernsBinary(writes);
       if (isJudged) await binaries.checkReferred(writes);
       return store.commit(
         writes.map(given => {

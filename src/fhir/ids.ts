@@ -12,7 +12,16 @@ export function now(): number {
 }
 
 /** FHIR's instant, in UTC with milliseconds. https://hl7.org/fhir/R4/datatypes.html#instant */
-export const instant = (ms: number): string => new Date(ms).toISOString();
+export function instant(ms: number): string {
+  if (ms !== told) {
+    toldAs = new Date(ms).toISOString();
+    told = ms;
+  }
+  return toldAs;
+}
+/** Writes of the same millisecond follow each other. */
+let told = NaN;
+let toldAs = '';
 
 let tick = 0;
 let counter = 0;

@@ -14,15 +14,17 @@ export interface Stamp {
 
 /** UTF-8 JSON: resourceType, id and meta first, then the rest in the order it came. */
 export function stamp(resource: Resource, { id, version, lastUpdated }: Stamp): Uint8Array {
-  const { resourceType, id: _id, meta, ...rest } = resource;
-  const stamped: JsonObject = {
-    resourceType,
-    id,
-    meta: { versionId: String(version), lastUpdated: instant(lastUpdated), ...unstamped(meta) },
-    ...rest,
-  };
+  const { resourceType, meta } = resource;
+  const stampedMeta: JsonObject = { versionId: String(version), lastUpdated: instant(lastUpdated) };
+  const stamped: JsonObject = { resourceType, id, meta: stampedMeta };
+  // By one property after another: rest and spread take half as long again.
+  if (isObject(meta)) for (const name in meta) if (!given.has(name)) stampedMeta[name] = meta[name]!;
+  for (const name in resource) if (!first.has(name)) stamped[name] = resource[name]!;
   return Buffer.from(writeJson(stamped));
 }
+
+const given: ReadonlySet<string> = new Set(['versionId', 'lastUpdated', '_versionId', '_lastUpdated']);
+const first: ReadonlySet<string> = new Set(['resourceType', 'id', 'meta']);
 
 /** Whether storing `b` in place of `a` would change nothing but the version's number and time. 1.0 and 1.00 differ. */
 export function sameContent(a: Resource, b: Resource): boolean {
