@@ -4,6 +4,7 @@ import {
   createCipheriv,
   createDecipheriv,
   createHash,
+  hash,
   hkdfSync,
   randomBytes,
   timingSafeEqual,
@@ -52,7 +53,7 @@ function secretsOf(root: Buffer): Secrets {
 }
 
 /** How a secret of high entropy (tokens, codes, generated client secrets) is kept. */
-export const hashed = (secret: string): string => createHash('sha256').update(secret).digest('base64url');
+export const hashed = (secret: string): string => hash('sha256', secret, 'base64url');
 
 export const equalTexts = (a: string, b: string): boolean =>
   timingSafeEqual(createHash('sha256').update(a).digest(), createHash('sha256').update(b).digest());
