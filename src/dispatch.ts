@@ -31,14 +31,17 @@ export interface DispatchOptions {
   readonly onFailure: (error: unknown, requestId: string) => void;
   /** Absent: nothing is audited. */
   readonly audit?: Audit | undefined;
+  /** Answers what is not of records but of the server, where this is a thread beside the one that has it. */
+  readonly elsewhere?: Dispatch | undefined;
 }
 
 /** The response and what was asked for, for logs and metrics. */
 export type Dispatch = (request: FhirRequest, grant: Grant) => Promise<FhirResponse>;
 
 export function createDispatch(options: DispatchOptions): Dispatch {
-  const { store, settings, jobs, terminology, onFailure, audit } = options;
+  const { store, settings, jobs, terminology, onFailure, audit, elsewhere } = options;
   const dispatch: Dispatch = async (request, grant) => {
+    if (elsewhere !== undefined && isOfServer(request)) return elsewhere(request, grant);
     const trail = audit?.begin(asked(request, grant));
     try {
       const response = await answer(request, grant, trail);
@@ -135,6 +138,10 @@ class OfRequest implements Context {
     return (this.known ??= this.makeCatalog());
   }
 }
+
+/** Operations keep what they need in memory, and so does what the server says of itself. */
+const isOfServer = ({ path }: FhirRequest): boolean =>
+  path.some(segment => segment.startsWith('$')) || path[0] === 'metadata';
 
 /** What tells of no record. */
 const unaudited = new Set(['capabilities']);

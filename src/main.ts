@@ -10,6 +10,7 @@ import { FhirError } from './errors.js';
 import { createHttp, fhirPath } from './http/http.js';
 import { askedFrom } from './http/sender.js';
 import { openDistrict, type District } from './system/district.js';
+import { carryLargeBundles, type LargeBundles } from './system/large-bundles.js';
 import { createSystem, type Notices, type System } from './system.js';
 
 export interface Running {
@@ -54,6 +55,7 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
   };
   let system: System | undefined;
   let district: District | undefined;
+  let largeBundles: LargeBundles | undefined;
   let authorization: AuthorizationServer | undefined;
   const starting = (): FhirError =>
     new FhirError('unavailable', 'The server is starting.', { headers: { 'retry-after': '1' } });
@@ -70,8 +72,8 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
     },
     authorization: () => authorization,
     dispatch(request, grant) {
-      if (district === undefined) throw starting();
-      return district.dispatch(request, grant);
+      if (largeBundles === undefined) throw starting();
+      return largeBundles.dispatch(request, grant);
     },
     ready: async () => {
       if (authorization === undefined) throw starting();
@@ -88,6 +90,7 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
     const audited = { isAudited: isAudited(config) };
     system = await createSystem(config, base, notices, audited);
     district = await openDistrict({ config, origin: listening.url, main: system, notices, ...audited });
+    largeBundles = carryLargeBundles({ config, origin: listening.url, main: system, district, notices, ...audited }); // prettier-ignore
     const { bases, dispatch, places } = district;
     authorization = await system.openAuthorization({
       origin: listening.url,
@@ -98,6 +101,7 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
     });
   } catch (error) {
     await listening.close();
+    await largeBundles?.close();
     await district?.close();
     await system?.close();
     throw error;
@@ -112,6 +116,7 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
   log.info({ url: base }, 'listening');
   const close = async (): Promise<void> => {
     await listening.close();
+    await largeBundles?.close();
     await district?.close();
     await system?.close();
     log.info({}, 'stopped');

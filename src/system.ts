@@ -2,7 +2,8 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Audit } from './audit/audit.js';
+import type { Admission } from './storage/sqlite/writer-client.js';
+import { createAudit, type Audit } from './audit/audit.js';
 import { auditRule } from './audit/audit-rule.js';
 import type { AuthorizationServer } from './auth/authorization-server.js';
 import type { Place } from './auth/brands.js';
@@ -34,7 +35,7 @@ import type { Documents } from './storage/documents.js';
 import { openMongoDocuments } from './storage/mongo/documents.js';
 import { openMongoStore } from './storage/mongo/store.js';
 import { openSqliteDocuments } from './storage/sqlite/documents.js';
-import { openSqliteStore } from './storage/sqlite/store.js';
+import { joinSqliteStore, openSqliteStore, type SqliteStore } from './storage/sqlite/store.js';
 import type { RowsOf, ServedStore, Store } from './storage/store.js';
 import { definitionStore, noticed, watch } from './interactions/definition-store.js';
 import { remoteTerminology } from './terminology/remote.js';
@@ -44,6 +45,7 @@ import { openAuditTrail } from './system/audit-trail.js';
 import { checkRestored } from './system/embedded-copy.js';
 import { openConsents, type OwnConsents } from './system/consents.js';
 import type { District as ConsentDistrict } from './system/spanning-consents.js';
+import { hearing, tellingOwner, type Held, type Owned, type Owner } from './system/owner.js';
 import { compileBy } from './system/policy.js';
 import { openPackages } from './system/packages.js';
 import { storedDefinitions } from './system/stored-definitions.js';
@@ -95,6 +97,10 @@ export interface System {
   readonly serveFrom: (all: () => ServedStore) => void;
   /** What codes mean here: R4's definitions, those stored and those loaded. */
   readonly terminology: ServerTerminology;
+  /** For another thread that opens the same system. */
+  readonly owned: Owned;
+  /** Reads again what its owner holds otherwise now. */
+  readonly catchUp: (what: Held) => Promise<void>;
   /** Throws where the store does not answer. */
   readonly ready: () => Promise<void>;
   readonly close: () => Promise<void>;
@@ -111,6 +117,8 @@ export interface SystemOptions {
   readonly aliases?: readonly string[];
   /** Of the district, where this is a facility's system. */
   readonly access?: AccessState;
+  /** Where another thread of the process has the system open: what there must be one of is there. */
+  readonly owner?: Owner | undefined;
 }
 
 /** @param base the FHIR base by which clients know the server, without trailing slash */
@@ -118,9 +126,13 @@ export async function createSystem(
   config: Config,
   base: string,
   notices: Notices,
-  { isAudited = false, aliases = [], access: above }: SystemOptions = {},
+  { isAudited = false, aliases = [], access: above, owner }: SystemOptions = {},
 ): Promise<System> {
-  const { store: opened, documents } = await openStorage(config);
+  const { store: opened, documents, admit } = await openStorage(config, owner);
+  const followers = new Set<(what: Held) => Promise<void>>();
+  const tell = async (what: Held): Promise<void> => {
+    await Promise.all([...followers].map(follower => follower(what)));
+  };
   let unwatch = (): void => undefined;
   let served: () => ServedStore;
   let district: ConsentDistrict | undefined;
@@ -132,7 +144,7 @@ export async function createSystem(
     const packages = await openPackages(documents);
     const terminology = serverTerminology(definitionStore(opened), documents, {
       packages: packages.installed,
-      room: config.terminologyMemory,
+      room: owner === undefined ? config.terminologyMemory : config.terminologyMemory / 4,
       remote:
         config.terminologyServer === undefined
           ? undefined
@@ -143,10 +155,13 @@ export async function createSystem(
             }),
     });
     const definitions = storedDefinitions(opened);
-    const store = definitions.noticing(noticed(opened, terminology, documents));
+    const noticing = (below: Store): Store =>
+      definitions.noticing(noticed(below, terminology, documents, () => void tell('definitions')));
+    const store = noticing(owner === undefined ? opened : tellingOwner(opened, owner));
+    definitions.onChange(() => void tell('definitions'));
     served = () => store;
     const wanted = searchIndexVersion(config.zone);
-    const active = (parameters = await openActiveParameters(documents, store, wanted));
+    const active = (parameters = await openActiveParameters(documents, store, wanted, () => tell('parameters'))); // prettier-ignore
     const validation = createValidation({
       level: config.validation,
       required: config.profiles,
@@ -167,7 +182,7 @@ export async function createSystem(
       requireIfMatch: config.ifMatch === 'required',
       expunge: config.expunge,
       cursorKey: await cursorKey(config, documents),
-      pages: new PageCache(config.pageCache),
+      pages: new PageCache(owner === undefined ? config.pageCache : 0),
       version,
       security: () => authorization?.security(),
       get custom() {
@@ -177,14 +192,20 @@ export async function createSystem(
       rules: isAudited ? [auditRule] : [],
       queries,
       validation,
-      installPackage: packages.install,
       appState: documents,
+      async installPackage(kept) {
+        await packages.install(kept);
+        await tell('packages');
+      },
+      ...(owner === undefined ? {} : { inTurn: owner.inTurn }),
     };
-    const access = openAccessState(
+    const state = openAccessState(
       documents,
       account => authorization?.authenticate.forget({ account }),
       above,
+      () => void tell('access'),
     );
+    const access = owner === undefined ? state : closingWith(state, owner);
     const consents = openConsents({
       store,
       district: () => district,
@@ -197,6 +218,7 @@ export async function createSystem(
         audit?.record({ id: randomUUID(), event: 'break-glass', status: 200, agent, path: `Patient/${patient}`, query }); // prettier-ignore
       },
       onFailure: error => notices.failure(error, 'consent'),
+      filler: owner && { wake: () => owner.wake(), stop: () => Promise.resolve() },
     });
     if (isAudited) {
       settings.disclosures = async plan => {
@@ -208,11 +230,14 @@ export async function createSystem(
     settings.consents = consents;
     const rowsOf: RowsOf = version => rowsIn(version, settings);
     const whole = { store, documents, parameters: active, rowsOf, wanted };
-    const made = await keepIndexCurrent(whole, (from, done) =>
-      notices.info('Search parameters have changed; making the index anew', { from, to: wanted, done }),
-    );
-    if (made !== undefined) notices.info('Index made', { resources: made });
-    if (isAudited) {
+    if (owner === undefined) {
+      const made = await keepIndexCurrent(whole, (from, done) =>
+        notices.info('Search parameters have changed; making the index anew', { from, to: wanted, done }),
+      );
+      if (made !== undefined) notices.info('Index made', { resources: made });
+    }
+    if (isAudited && owner !== undefined) audit = auditOf(owner);
+    else if (isAudited) {
       audit = await openAuditTrail({
         data: config.data,
         store,
@@ -234,6 +259,7 @@ export async function createSystem(
       jobs,
       audit,
       onFailure: (error, requestId) => notices.failure(error, requestId),
+      elsewhere: owner?.elsewhere,
     });
     const compile = compileBy({
       store: () => served(),
@@ -300,6 +326,26 @@ export async function createSystem(
         served = all;
       },
       terminology,
+      owned: {
+        admit,
+        async defined(writes) {
+          await noticing(hearing(opened)).commit(writes);
+        },
+        wake: () => consents.neighbour.wake(),
+        follow(changed) {
+          followers.add(changed);
+          return () => void followers.delete(changed);
+        },
+      },
+      async catchUp(what) {
+        if (what === 'packages') await packages.refresh();
+        else if (what === 'parameters') await active.refresh();
+        else if (what === 'access') await access.refresh();
+        else {
+          definitions.forget();
+          await terminology.refresh();
+        }
+      },
       ready: () => store.ping(),
       async close() {
         unwatch();
@@ -330,6 +376,20 @@ interface Loose {
   disclosures?: NonNullable<Settings['disclosures']>;
 }
 
+/** A trail whose lines the owner writes. */
+const auditOf = ({ journal, flush }: Owner): Audit =>
+  createAudit({ ...journal, close: () => Promise.resolve() }, { flush, close: () => Promise.resolve() }, '.');
+
+/** Access as it is, whose closings the owner knows of before anything is stored. */
+const closingWith = (state: AccessState, owner: Owner): AccessState => ({
+  ...state,
+  async close(patient) {
+    const closing = await state.close(patient);
+    await owner.closed();
+    return closing;
+  },
+});
+
 /** Searches by the same way as everybody's requests. */
 const asking =
   (dispatch: Dispatch): Ask =>
@@ -346,16 +406,27 @@ function mailBy({ smtpUrl, smtpCa, mailFrom, mailFolder }: Config): Mail | undef
   return mailFolder === undefined ? undefined : folderMail(mailFolder);
 }
 
-async function openStorage(config: Config): Promise<{ store: Store; documents: Documents }> {
+interface Storage {
+  readonly store: Store;
+  readonly documents: Documents;
+  /** A port of the writer for another thread, where there must be one writer. */
+  readonly admit: () => Admission | undefined;
+}
+
+async function openStorage(config: Config, owner: Owner | undefined): Promise<Storage> {
+  const none = (): undefined => undefined;
   if (config.mongoUrl !== undefined) {
     const at = { url: config.mongoUrl, database: config.mongoDatabase };
-    return both(await openMongoStore(at), () => openMongoDocuments(at));
+    return both(await openMongoStore(at), () => openMongoDocuments(at), none);
   }
   checkRestored(config.data);
   mkdirSync(config.data, { recursive: true, mode: 0o700 });
   const at = (name: string): string => join(config.data, name);
-  const store = await openSqliteStore({ path: at('tsela.sqlite'), durability: config.durability });
-  return both(store, () => openSqliteDocuments({ path: at('documents.sqlite') }));
+  const file = { path: at('tsela.sqlite'), durability: config.durability };
+  const openDocuments = (): Promise<Documents> => openSqliteDocuments({ path: at('documents.sqlite') });
+  if (owner?.writer !== undefined) return both(joinSqliteStore(file, owner.writer), openDocuments, none);
+  const store: SqliteStore = await openSqliteStore(file);
+  return both(store, openDocuments, () => store.admit());
 }
 
 /** The documents alone: accounts, clients, settings. A running server may have them open too. */
@@ -370,9 +441,10 @@ export async function openDocuments(config: Config): Promise<Documents> {
 async function both(
   store: Store,
   openDocuments: () => Promise<Documents>,
-): Promise<{ store: Store; documents: Documents }> {
+  admit: Storage['admit'],
+): Promise<Storage> {
   try {
-    return { store, documents: await openDocuments() };
+    return { store, documents: await openDocuments(), admit };
   } catch (error) {
     await store.close();
     throw error;

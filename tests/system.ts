@@ -8,6 +8,8 @@ import { defaultConfig, isAudited, type Config } from '../src/config.js';
 import { parseJson, type JsonObject } from '../src/fhir/json.js';
 import type { FhirResponse } from '../src/interactions/exchange.js';
 import { createSystem, type System } from '../src/system.js';
+import { openDistrict } from '../src/system/district.js';
+import { carryLargeBundles } from '../src/system/large-bundles.js';
 
 export const base = 'http://tsela.test/fhir';
 
@@ -34,8 +36,17 @@ export interface Tsela {
   close(): Promise<void>;
 }
 
+export interface Means {
+  /** Whether Bundles of any size are carried out in the thread for large ones. */
+  readonly isCarried?: boolean;
+}
+
 /** Opens a system on a store of its own; `reopen` keeps the data. */
-export async function openTsela(store: 'SQLite' | 'MongoDB', changes: Partial<Config> = {}): Promise<Tsela> {
+export async function openTsela(
+  store: 'SQLite' | 'MongoDB',
+  changes: Partial<Config> = {},
+  { isCarried = false }: Means = {},
+): Promise<Tsela> {
   const folder = mkdtempSync(join(tmpdir(), 'tsela-'));
   const config: Config = {
     ...defaultConfig,
@@ -47,7 +58,13 @@ export async function openTsela(store: 'SQLite' | 'MongoDB', changes: Partial<Co
   };
   const failures: unknown[] = [];
   const notices = { info: () => undefined, failure: (error: unknown) => failures.push(error) };
-  const system = await createSystem(config, base, notices, { isAudited: isAudited(config) });
+  const audited = { isAudited: isAudited(config) };
+  const system = await createSystem(config, base, notices, audited);
+  const parts = { config, origin: base.replace(/\/fhir$/, ''), main: system, notices, ...audited };
+  const district = isCarried ? await openDistrict(parts) : undefined;
+  const bundles = district && carryLargeBundles({ ...parts, district, from: 0 });
+  if ((await bundles?.start()) === false)
+    throw new Error('the thread does not serve', { cause: failures.at(-1) });
   const as =
     (grant: Grant): Send =>
     async (method, url, body, headers = {}) => {
@@ -59,7 +76,7 @@ export async function openTsela(store: 'SQLite' | 'MongoDB', changes: Partial<Co
           : body instanceof Uint8Array
             ? body
             : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
-      const response = await system.dispatch(
+      const response = await (bundles ?? system).dispatch(
         {
           method,
           path: path
@@ -94,6 +111,8 @@ export async function openTsela(store: 'SQLite' | 'MongoDB', changes: Partial<Co
     as,
     async close() {
       if (store === 'MongoDB') await dropDatabase(config);
+      await bundles?.close();
+      await district?.close();
       await system.close();
       rmSync(folder, { recursive: true, force: true });
     },
@@ -118,18 +137,25 @@ export function onEveryStore(
   name: string,
   changes: Partial<Config>,
   tests: (tsela: () => Tsela) => void,
+  ways: readonly Means[] = [{}],
 ): void {
   for (const store of stores) {
-    describe.skipIf(absent(store))(
-      `${name} on ${store}${absent(store) ? ' (skipped: MONGODB_URL is not set)' : ''}`,
-      () => {
-        let opened: Tsela;
-        beforeAll(async () => {
-          opened = await openTsela(store, changes);
-        });
-        afterAll(async () => opened?.close());
-        tests(() => opened);
-      },
-    );
+    for (const means of ways) {
+      describe.skipIf(absent(store))(
+        `${name} on ${store}${means.isCarried ? ', Bundles in a thread' : ''}${absent(store) ? ' (skipped: MONGODB_URL is not set)' : ''}`,
+        () => {
+          let opened: Tsela;
+          beforeAll(async () => {
+            opened = await openTsela(store, changes, means);
+          });
+          afterAll(async () => opened?.close());
+          tests(() => opened);
+        },
+      );
+    }
   }
 }
+
+/** On every store, with Bundles in the main thread and in the one for large Bundles. */
+export const onEveryStoreAndThread: typeof onEveryStore = (name, changes, tests) =>
+  onEveryStore(name, changes, tests, [{}, { isCarried: true }]);

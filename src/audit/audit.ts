@@ -14,8 +14,13 @@ export interface Audit {
   record(entry: Omit<AuditEntry, 'at' | 'read' | 'written'>): void;
   /** Resolves when everything recorded can be found as an AuditEvent. @throws FhirError `unavailable` where that takes longer than a client waits */
   flush(): Promise<void>;
+  /** Where a trail in another thread of the process writes its lines: there is one journal. */
+  readonly journal: Lines;
   close(): Promise<void>;
 }
+
+/** What a trail needs of the journal. */
+export type Lines = Pick<Journal, 'append' | 'synced'>;
 
 export interface Asked {
   /** Of the request, as in the log. */
@@ -44,8 +49,13 @@ const longestFlush = 10_000;
 export const versionName = ({ ref, version }: Pick<Version, 'ref' | 'version'>): string =>
   `${ref.type}/${ref.id}/_history/${version}`;
 
-export function createAudit(journal: Journal, publisher: Publisher): Audit {
-  const started = Date.now().toString(36);
+/** @param thread names the thread, where it is not the one that keeps the journal: acts have names of their own */
+export function createAudit(
+  journal: Lines & Pick<Journal, 'close'>,
+  publisher: Publisher,
+  thread = '',
+): Audit {
+  const started = Date.now().toString(36) + thread;
   let acts = 0;
   const append = (entry: AuditEntry): void => {
     try {
@@ -129,6 +139,7 @@ export function createAudit(journal: Journal, publisher: Publisher): Audit {
 
   return {
     begin,
+    journal,
     record: entry => append({ at: Date.now(), ...entry, read: [], written: [] }),
     async flush() {
       let timer: NodeJS.Timeout | undefined;

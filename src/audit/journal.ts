@@ -23,7 +23,8 @@ export interface Line {
 }
 
 export interface Journal {
-  append(entry: AuditEntry): void;
+  /** @param entry or its JSON, as another thread sends it */
+  append(entry: AuditEntry | string): void;
   /** Resolves when everything appended before is on disk. Calls at the same time share a sync. */
   synced(): Promise<void>;
   /** Behind the last line. */
@@ -84,9 +85,9 @@ export async function openJournal(
   let syncing: Promise<void> | undefined;
   let failure: Error | undefined;
 
-  const append = (entry: AuditEntry): void => {
+  const append = (entry: AuditEntry | string): void => {
     if (failure !== undefined) throw failure;
-    const json = JSON.stringify(entry);
+    const json = typeof entry === 'string' ? entry : JSON.stringify(entry);
     const next = hashOf(end.hash, json);
     const line = Buffer.from(`${next} ${json}\n`);
     try {

@@ -51,14 +51,20 @@ const patientOf = (closing: string): string => closing.slice(0, closing.indexOf(
 /**
  * @param onBroken whose tokens mean something else from now on
  * @param above that of the district, where this is a facility's: grants are made there
+ * @param onChange told when `filling` has changed
  */
 export function openAccessState(
   documents: Documents,
   onBroken: (account: string) => void,
   above?: AccessState,
+  onChange: () => void = () => undefined,
 ): AccessState {
   const filling = new Set<string>();
   let generation = 0;
+  const changed = (): void => {
+    generation++;
+    onChange();
+  };
   const listed = async (collection: string): Promise<readonly string[]> =>
     (await documents.list(collection)).map(({ key }) => key);
   const refresh = async (): Promise<void> => {
@@ -68,13 +74,13 @@ export function openAccessState(
     if (found.size === filling.size && [...found].every(one => filling.has(one))) return;
     filling.clear();
     for (const one of found) filling.add(one);
-    generation++;
+    changed();
   };
   /** `settled`: from when on it may be opened, ms; the commit is done by then, or never. */
   const shut = async (collection: string, closing: string): Promise<void> => {
     await documents.put(collection, closing, { settled: Date.now() + longestCommit });
     filling.add(patientOf(closing));
-    generation++;
+    changed();
   };
   const open = async (collection: string, closing: string): Promise<void> => {
     await documents.delete(collection, closing);

@@ -62,6 +62,11 @@ const besidePatients = new Set([
   'ValueSet',
 ]);
 
+const identities = new WeakMap<Grant, Identity>();
+
+/** What a grant was compiled from: another thread compiles its own. */
+export const identityOf = (grant: Grant): Identity | undefined => identities.get(grant);
+
 /** `settings`: how the values of scopes with search arguments are read. */
 export function smartGrant(identity: Identity, settings: ParseSettings, policy: Policy): Grant {
   const scopes = identity.scopes.flatMap(text => parseResourceScope(text) ?? []);
@@ -98,7 +103,7 @@ export function smartGrant(identity: Identity, settings: ParseSettings, policy: 
     }
     return node;
   };
-  return {
+  const grant: Grant = {
     id: idOf(identity, roles, policy.name),
     principal: identity.user === undefined ? `client:${identity.clientId}` : `user:${identity.user.account}`,
     agent: {
@@ -115,6 +120,8 @@ export function smartGrant(identity: Identity, settings: ParseSettings, policy: 
     may: ability =>
       roles.some(role => role.abilities?.includes(ability)) && isScoped(...abilityScopes[ability]),
   };
+  identities.set(grant, identity);
+  return grant;
 }
 
 /** What a token has to cover for what is no interaction on a type. */

@@ -60,7 +60,8 @@ export function commit<T extends readonly Prepared[]>(
   prepare: () => Promise<T>,
   receipt?: (prepared: T) => Receipt,
 ): Promise<T> {
-  return inTurn(keys, async () => {
+  const take = context.settings.inTurn ?? inTurn;
+  return take(keys, async () => {
     for (let attempt = 1; ; attempt++) {
       const prepared = await judged(prepare);
       const asked = await withRules(

@@ -48,6 +48,8 @@ export interface Settings {
   readonly custom?: CustomParameters | undefined;
   /** Looks again which they are, where a commit was refused because they have changed. */
   readonly refreshCustom?: () => Promise<void>;
+  /** Takes turns where those who write the same do so in another thread. Absent: in this one. */
+  readonly inTurn?: <T>(keys: readonly string[], work: () => Promise<T>) => Promise<T>;
   readonly rules: readonly WriteRule[];
   /** AuditEvents, for whoever may know that some are about a patient; absent where nothing is audited. */
   readonly disclosures?: (plan: SearchPlan) => Promise<Page>;

@@ -29,8 +29,13 @@ export const definitionStore = (store: Store): DefinitionStore => ({
 
 const isTerminology = ({ ref }: Pick<StoredVersion, 'ref'>): boolean => terminologyTypes.includes(ref.type);
 
-/** The store, telling terminology and other processes of definitions that are written through it. */
-export function noticed(store: Store, terminology: ServerTerminology, documents: Documents): Store {
+/** The store, telling terminology, `told` and other processes of definitions that are written through it. */
+export function noticed(
+  store: Store,
+  terminology: ServerTerminology,
+  documents: Documents,
+  told: () => void = () => undefined,
+): Store {
   return {
     ...store,
     async commit(writes, receipt) {
@@ -44,12 +49,14 @@ export function noticed(store: Store, terminology: ServerTerminology, documents:
           lastUpdated,
           ...(body === undefined ? {} : { body }),
         });
+      told();
       await announce(documents);
     },
     async expunge(ref, what) {
       const removed = await store.expunge(ref, what);
       if (isTerminology({ ref }) && what === 'everything') {
         terminology.drop(ref);
+        told();
         await announce(documents);
       }
       return removed;

@@ -45,10 +45,12 @@ const key = 'in-use';
 const every = 1_000;
 const lease = 5_000;
 
+/** @param tell called before `change` resolves: other threads of the process are to know before anybody goes on */
 export async function openActiveParameters(
   documents: Documents,
   store: Store,
   core: string,
+  tell: () => Promise<void> = () => Promise.resolve(),
 ): Promise<ActiveParameters> {
   let state: State = { generation: 0, inUse: [], core };
   let custom = customParameters(0, []);
@@ -111,6 +113,7 @@ export async function openActiveParameters(
         const at = performance.now();
         if ((await documents.put(collection, key, changed, { expected: revision })) === undefined) continue;
         accept(changed, at);
+        await tell();
         return;
       }
     },

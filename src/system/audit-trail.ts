@@ -7,6 +7,7 @@ import type { Written } from '../audit/audit-entry.js';
 import type { PatientsOf } from '../audit/audit-event.js';
 import { openJournal } from '../audit/journal.js';
 import { publishedUpTo, startPublishing } from '../audit/publish.js';
+import { pausing } from '../fhir/in-turns.js';
 import type { Ref, Resource } from '../fhir/resource.js';
 import type { Settings } from '../interactions/context.js';
 import { rowsIn, writeOf } from '../interactions/prepare.js';
@@ -14,7 +15,7 @@ import { ownersIn } from '../search/compartment.js';
 import type { Node, SearchPlan } from '../search/plan.js';
 import type { Documents } from '../storage/documents.js';
 import { lock } from '../storage/sqlite/lock.js';
-import { WriteConflict, type Store, type Version } from '../storage/store.js';
+import { WriteConflict, type Store, type Version, type Write } from '../storage/store.js';
 
 export interface AuditTrailOptions {
   /** The data folder; every process has its own. */
@@ -60,11 +61,16 @@ export async function openAuditTrail(options: AuditTrailOptions): Promise<Audit>
   };
 }
 
-/** Stores the events that are not there; those that are were stored by a job that died before it could say so. */
+/** Stores the events that are not there, in turns with requests: a large Bundle has thousands; those that are were stored by a job that died before it could say so. */
 async function storeNew(store: Store, settings: Settings, events: readonly Resource[]): Promise<void> {
   const refOf = (event: Resource): Ref => ({ type: event.resourceType, id: String(event['id']) });
+  const pause = pausing();
   for (let left = events; left.length > 0;) {
-    const writes = left.map(event => writeOf(settings, refOf(event), undefined, 'POST', event).write);
+    const writes: Write[] = [];
+    for (const event of left) {
+      writes.push(writeOf(settings, refOf(event), undefined, 'POST', event).write);
+      await pause();
+    }
     try {
       await store.commit(writes);
       return;
@@ -111,7 +117,9 @@ async function patientsOf(
   versions: readonly string[],
 ): Promise<PatientsOf> {
   const known = new Map<string, readonly string[]>();
+  const pause = pausing();
   for (const name of new Set(versions)) {
+    await pause();
     const { type, id, version } = parse(name);
     if (type === 'Patient') known.set(name, [id]);
     else {

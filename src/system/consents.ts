@@ -20,7 +20,7 @@ import { indexRows } from '../search/index-rows.js';
 import { inCompartment, ownersIn, typesInCompartment } from '../search/compartment.js';
 import { and, type Node, type SearchPlan } from '../search/plan.js';
 import { equal, leaf } from '../search/types/search-type.js';
-import type { AccessState, Broken } from '../auth/access-state.js';
+import type { AccessState, Broken, Filler } from '../auth/access-state.js';
 import { everyVersion } from '../storage/every-version.js';
 import { carryOut, closeAt, insteadOf, patientsOf, reopen, type Closing, type District, type Instead, type Neighbour } from './spanning-consents.js'; // prettier-ignore
 import { WriteConflict, type ServedStore, type Version, type Write } from '../storage/store.js';
@@ -60,6 +60,8 @@ export interface ConsentOptions {
   /** Writes down who broke the glass and why. */
   readonly onBroken: (broken: Broken) => void;
   readonly onFailure: (error: unknown) => void;
+  /** Fills in and does what is due, where another thread of the process does; absent: this one. */
+  readonly filler?: Filler | undefined;
 }
 
 export interface OwnConsents extends Consents {
@@ -224,7 +226,7 @@ export function openConsents(options: ConsentOptions): OwnConsents {
     }
   };
 
-  const work = state.fillBy(fill, onFailure);
+  const work = options.filler ?? state.fillBy(fill, onFailure);
   /** Of commits under way. */
   const closings = new WeakMap<readonly Write[], readonly Closing[]>();
   const others = (): readonly Neighbour[] => district()?.neighbours() ?? none;

@@ -14,6 +14,7 @@ import type { FhirRequest } from '../interactions/exchange.js';
 import type { ServedStore } from '../storage/store.js';
 import { createSystem, type Notices, type System } from '../system.js';
 import { absentNeighbour, spanningConsents, takeMissed, type District as ConsentDistrict, type Neighbour } from './spanning-consents.js'; // prettier-ignore
+import type { Owner } from './owner.js';
 import { finish, move, movesIn, type Places } from './move.js';
 
 export interface District {
@@ -25,6 +26,10 @@ export interface District {
   readonly places: () => readonly Place[];
   /** What a facility's store and records are reached by. @throws FhirError `not-found`, `unavailable` */
   readonly systemOf: (facility: string) => System;
+  /** Ids of those whose stores are open. */
+  readonly opened: () => readonly string[];
+  /** Looks for new ones now. */
+  readonly look: () => Promise<void>;
   /** Begins to work on the facilities' jobs, and looks for new facilities from time to time. */
   readonly work: () => void;
   readonly close: () => Promise<void>;
@@ -44,10 +49,12 @@ export interface DistrictOptions {
   readonly main: System;
   readonly notices: Notices;
   readonly isAudited: boolean;
+  /** Where another thread of the process has the district open: the owner of its own system, or of a facility's. */
+  readonly ownerOf?: (facility?: string) => Promise<Owner>;
 }
 
 export async function openDistrict(options: DistrictOptions): Promise<District> {
-  const { config, origin, main, notices, isAudited } = options;
+  const { config, origin, main, notices, isAudited, ownerOf } = options;
   let facilities: readonly Facility[] = [];
   const bases = [...main.settings.bases];
   const systems = new Map<string, System>();
@@ -85,7 +92,7 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
       { ...config, data: folder, mongoDatabase: `${config.mongoDatabase}_${id.replaceAll('-', '_')}` },
       origin + facilityPath(id),
       notices,
-      { isAudited, aliases: main.settings.bases, access: main.access },
+      { isAudited, aliases: main.settings.bases, access: main.access, owner: await ownerOf?.(id) },
     );
     system.joinDistrict(districtOf(id));
     await takeMissed(main.documents, id, system.consents.neighbour);
@@ -156,6 +163,7 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
     terminology: main.terminology,
     audit: main.audit,
     onFailure: (error, requestId) => notices.failure(error, requestId),
+    elsewhere: ownerOf && (await ownerOf()).elsewhere,
   });
 
   const dispatch = async (request: FhirRequest, grant: Grant) => {
@@ -181,6 +189,8 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
       ...facilities.map(({ id, name }) => ({ base: origin + facilityPath(id), facility: { id, name } })),
     ],
     systemOf,
+    opened: () => [...systems.keys()],
+    look: () => (looking = looking.then(look)),
     work() {
       working = true;
       looking = looking.then(finishMoves).catch((error: unknown) => notices.failure(error, 'district'));

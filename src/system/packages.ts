@@ -51,6 +51,8 @@ export interface Packages {
   readonly installed: Installed;
   /** Durable before it resolves, and in use from then on. */
   readonly install: (kept: KeptPackage) => Promise<void>;
+  /** Reads again what another thread has installed. */
+  readonly refresh: () => Promise<void>;
 }
 
 export async function openPackages(documents: Documents): Promise<Packages> {
@@ -60,6 +62,9 @@ export async function openPackages(documents: Documents): Promise<Packages> {
     async install(kept) {
       await keep(documents, kept);
       installed.add(kept);
+    },
+    async refresh() {
+      for (const kept of (await load(documents)).list()) installed.add(kept);
     },
   };
 }

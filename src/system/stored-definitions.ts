@@ -8,7 +8,8 @@ import { everyVersion } from '../storage/every-version.js';
 import type { Store, Version } from '../storage/store.js';
 import { NotLoaded } from '../terminology/catalog.js';
 
-const types: readonly string[] = ['StructureDefinition', 'Questionnaire', 'Measure'];
+export const definitionTypes: readonly string[] = ['StructureDefinition', 'Questionnaire', 'Measure'];
+const types = definitionTypes;
 const pageSize = 100;
 /** Definitions in memory. */
 const kept = 300;
@@ -20,6 +21,8 @@ export interface StoredDefinitions {
   readonly find: (type: string, canonical: string) => JsonObject | undefined;
   /** The store, noticing what is written through it. */
   readonly noticing: (store: Store) => Store;
+  /** Another thread has written some, or may have. */
+  readonly forget: () => void;
   /** Told when definitions have changed. */
   readonly onChange: (listener: () => void) => void;
 }
@@ -86,6 +89,7 @@ export function storedDefinitions(store: Store): StoredDefinitions {
       if (body === undefined) throw new NotLoaded(refKey(ref), () => read(ref));
       return body;
     },
+    forget,
     noticing: below => ({
       ...below,
       async commit(writes, receipt) {

@@ -1,7 +1,7 @@
 // Where a transaction is easily wrong: identities, references, reads, and what its response says.
 // https://hl7.org/fhir/R4/http.html#trules
 import { expect, it } from 'vitest';
-import { onEveryStore, type Answer } from '../system.js';
+import { onEveryStore, onEveryStoreAndThread, type Answer } from '../system.js';
 
 type Entry = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- what a response holds
 const patient = (more: object = {}) => ({ resourceType: 'Patient', ...more });
@@ -39,7 +39,7 @@ const entries = (answer: Answer): Entry[] => answer.body['entry'] as Entry[];
 const statuses = (answer: Answer) => entries(answer).map(entry => entry['response'].status.slice(0, 3));
 const place = (entry: Entry) => /\/([^/]+\/[^/]+)\/_history/.exec(entry['response'].location)![1]!;
 
-onEveryStore('transaction', { conditionalDelete: 'multiple' }, tsela => {
+onEveryStoreAndThread('transaction', { conditionalDelete: 'multiple' }, tsela => {
   const send = (...entry: object[]) => tsela().send('POST', '', bundle('transaction', ...entry));
   const read = async (url: string) => (await tsela().send('GET', url)).body;
   const counted = async () => (await tsela().send('GET', '_history?_count=0')).body['total'] as number;

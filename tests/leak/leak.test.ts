@@ -1,7 +1,7 @@
 // Nothing leaks: not by status, count, order, header or body. Every caller tries every way; what is closed has to be
 // answered, byte for byte, like what was never there. On every store.
 import { beforeAll, expect, it } from 'vitest';
-import { onEveryStore, type Answer, type Send, type Tsela } from '../system.js';
+import { onEveryStoreAndThread, type Answer, type Send, type Tsela } from '../system.js';
 import { absent, callers, closed, gatherings, marker, probes, seed, type About } from './world.js';
 
 /** What of an answer somebody could tell apart, names and times aside. */
@@ -23,7 +23,7 @@ const withoutQuestion = (text: string): string => text.replaceAll(encodeURICompo
 
 const settings = { expunge: true, conditionalDelete: 'multiple' as const, audit: 'on' as const };
 
-onEveryStore('what is closed', settings, (tsela: () => Tsela) => {
+onEveryStoreAndThread('what is closed', settings, (tsela: () => Tsela) => {
   beforeAll(async () => seed(tsela()));
   const as = async (who: string): Promise<Send> =>
     tsela().as(await tsela().system.compile(callers.find(([name]) => name === who)![1]));

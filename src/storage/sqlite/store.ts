@@ -17,7 +17,7 @@ import type { Steps } from './query.js';
 import { answer, type Answered, type Question } from './reader.js';
 import { deletion, readVersion, refOf, stateOf, toVersion, type Stored } from './record.js';
 import { Thread } from './thread.js';
-import { startWriter, type WriterClient } from './writer-client.js';
+import { joinWriter, startWriter, type Admission, type WriterClient } from './writer-client.js';
 
 export interface SqliteOptions {
   /** The database file; it and its folder are made where missing. */
@@ -38,8 +38,35 @@ const changesPage = 500;
 const checkpointEvery = 2000;
 const longWal = 65_536;
 
+export interface SqliteStore extends Store {
+  /** What another thread of this process needs to open the same file (`joinSqliteStore`); it closes its store first. */
+  admit(): Admission;
+}
+
+/**
+ * The store that another thread of this process has open: reads are answered here, commits go to its writer, so that
+ * there is one. What is a keeper's to do (backup, check, index) is left to the other thread.
+ */
+export function joinSqliteStore(options: SqliteOptions, admission: Admission): Store {
+  const { path, durability = 'full', searchBudgetMs = 20_000, limits = {} } = options;
+  const shared: ConnectionOptions = { path, durability, limits };
+  try {
+    const connection = connect(shared);
+    const threads = threadsOf(shared);
+    const forget = (): void => {
+      connection.dictionary.forget();
+      threads.running.readers?.tell({ what: 'forget' });
+    };
+    const writer = joinWriter(admission, forget);
+    const wal: WalKeeper = { wrote: () => undefined, stop: () => Promise.resolve() };
+    return store({ connection, writer, ...threads, searchBudgetMs, wal, unlock: () => undefined });
+  } catch (error) {
+    throw opening(path, error);
+  }
+}
+
 /** @throws FhirError `unavailable` where the file is in use, damaged, of a newer release, or cannot be written. */
-export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
+export async function openSqliteStore(options: SqliteOptions): Promise<SqliteStore> {
   const { path, durability = 'full', searchBudgetMs = 20_000, limits = {} } = options;
   const shared: ConnectionOptions = { path, durability, limits };
   let unlock: () => void;
@@ -50,22 +77,34 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     throw opening(path, error);
   }
   try {
-    const background = (): Thread =>
-      (threads.background ??= new Thread(new URL('./background-thread.js', import.meta.url), {
-        path,
-        durability,
-      }));
-    const readers = (): Thread =>
-      (threads.readers ??= new Thread(new URL('./reader-thread.js', import.meta.url), shared));
-    const threads: { background?: Thread; readers?: Thread } = {};
-    const wal = walKeeper(() => background(), () => writer); // prettier-ignore
+    const threads = threadsOf(shared);
+    const wal = walKeeper(threads.background, () => writer);
     const writer = await startWriter(shared, wal.wrote);
     const connection = connect(shared);
-    return store({ connection, writer, background, readers, threads, searchBudgetMs, wal, unlock });
+    const opened = store({ connection, writer, ...threads, searchBudgetMs, wal, unlock });
+    return { ...opened, admit: () => writer.admit() };
   } catch (error) {
     unlock();
     throw opening(path, error);
   }
+}
+
+interface Threads {
+  readonly background: () => Thread;
+  readonly readers: () => Thread;
+  readonly running: { background?: Thread; readers?: Thread };
+}
+
+/** Threads that are started when they are first needed. */
+function threadsOf(shared: ConnectionOptions): Threads {
+  const running: Threads['running'] = {};
+  const { path, durability } = shared;
+  return {
+    running,
+    background: () =>
+      (running.background ??= new Thread(new URL('./background-thread.js', import.meta.url), { path, durability })), // prettier-ignore
+    readers: () => (running.readers ??= new Thread(new URL('./reader-thread.js', import.meta.url), shared)),
+  };
 }
 
 function opening(path: string, error: unknown): FhirError {
@@ -105,12 +144,9 @@ function walKeeper(background: () => Thread, writer: () => WriterClient): WalKee
   };
 }
 
-interface Parts {
+interface Parts extends Threads {
   readonly connection: Connection;
   readonly writer: WriterClient;
-  readonly background: () => Thread;
-  readonly readers: () => Thread;
-  readonly threads: { background?: Thread; readers?: Thread };
   readonly searchBudgetMs: number;
   readonly wal: WalKeeper;
   readonly unlock: () => void;
@@ -121,7 +157,7 @@ function store({
   writer,
   background,
   readers,
-  threads,
+  running: threads,
   searchBudgetMs,
   wal,
   unlock,

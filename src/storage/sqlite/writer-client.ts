@@ -1,14 +1,14 @@
-// The writer's thread as seen from the main one: commits of the same turn go over in one message, each is settled when
+// The writer's thread as seen from those that commit: the main one, which starts it, and others that join it. Commits of the same turn go over in one message, each is settled when
 // its group is on disk.
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { FhirError } from '../../errors.js';
 import { WriteConflict } from '../store.js';
 import type { ConnectionOptions } from './connection.js';
 import { told } from './failure.js';
 import type { Task } from './maintenance.js';
 import { Packer, type Item } from './parcel.js';
-import type { Answer, FromWriter, ToWriter } from './writer-thread.js';
+import type { Answer, FromWriter, ToWriter, WriterStart } from './writer-thread.js';
 import type { Commit } from './writer.js';
 
 /** So many writes are packed within a millisecond. */
@@ -31,32 +31,113 @@ export interface WriterClient {
   close(): Promise<void>;
 }
 
+/** The writer's thread as the one that started it has it. */
+export interface OwnWriter extends WriterClient {
+  /** What another thread of this process needs to commit too (`joinWriter`), until it closes the port. */
+  admit(): Admission;
+}
+
+/** `port` is to be transferred. */
+export interface Admission {
+  readonly port: MessagePort;
+  readonly settled: SharedArrayBuffer;
+}
+
 /** Starts the thread; resolves when the file is open. `committed` hears of every group how many resources it had. */
 export async function startWriter(
   options: ConnectionOptions,
   committed: (resources: number) => void,
-): Promise<WriterClient> {
-  const worker = new Worker(new URL('./writer-thread.js', import.meta.url), { workerData: options });
+): Promise<OwnWriter> {
+  const settled = new Int32Array(new SharedArrayBuffer(4));
+  const start: WriterStart = { options, settled: settled.buffer };
+  const worker = new Worker(new URL('./writer-thread.js', import.meta.url), { workerData: start });
+  const client = clientOf((message, transfer) => worker.postMessage(message, transfer));
+  const ready = promised();
+  const closed = promised();
+  worker.on('message', (message: FromWriter) => {
+    if (message.what === 'ready') ready.resolve();
+    else if (message.what === 'unopened') ready.reject(told(message.failed));
+    else if (message.what === 'answers') committed(client.settle(message.answers));
+    else if (message.what === 'wrote') committed(message.resources);
+  });
+  let failed: unknown;
+  worker.on('error', error => client.stop((failed = error)));
+  worker.on('exit', () => {
+    // Only now has every message arrived, so that what it told of a file it could not open came before this.
+    client.stop((failed ??= new Error('The writer ended.')));
+    ready.reject(failed);
+    closed.resolve();
+  });
+  await ready.promise;
+  return {
+    settled: () => Atomics.load(settled, 0),
+    commit: client.commit,
+    task: client.task,
+    admit() {
+      const { port1, port2 } = new MessageChannel();
+      worker.postMessage({ what: 'admit', port: port1 } satisfies ToWriter, [port1]);
+      return { port: port2, settled: settled.buffer };
+    },
+    async close() {
+      await client.handedOver();
+      worker.postMessage({ what: 'close' } satisfies ToWriter);
+      await closed.promise;
+    },
+  };
+}
+
+/** A writer that another thread has started. `forget` is told when what is known of the file may no longer be so. */
+export function joinWriter({ port, settled: shared }: Admission, forget: () => void): WriterClient {
+  const settled = new Int32Array(shared);
+  const client = clientOf((message, transfer) => port.postMessage(message, transfer));
+  port.on('message', (message: FromWriter) => {
+    if (message.what === 'answers') client.settle(message.answers);
+    else if (message.what === 'forget') forget();
+  });
+  port.on('close', () => client.stop(new Error('The writer ended.')));
+  return {
+    settled: () => Atomics.load(settled, 0),
+    commit: client.commit,
+    task: client.task,
+    async close() {
+      await client.handedOver();
+      await client.idle();
+      port.close();
+    },
+  };
+}
+
+interface Client {
+  readonly commit: WriterClient['commit'];
+  readonly task: WriterClient['task'];
+  /** Answers how many resources were written. */
+  settle(answers: readonly Answer[]): number;
+  /** Nothing is answered any more. */
+  stop(error: unknown): void;
+  /** Resolves when everything that was to be committed is sent. */
+  handedOver(): Promise<void>;
+  /** Resolves when everything is answered. */
+  idle(): Promise<void>;
+}
+
+function clientOf(post: (message: ToWriter, transfer: readonly ArrayBuffer[]) => void): Client {
   const waiting = new Map<number, Waiting>();
   let outgoing: Item[] = [];
   const packer = new Packer();
   const handing = new Set<Promise<void>>();
   let next = 1;
-  let settled = 0;
   let broken: unknown;
-  const post = (message: ToWriter): void => worker.postMessage(message);
+  let whenIdle: (() => void) | undefined;
   const send = (items: readonly Item[]): void => {
     const parcel = packer.pack(items);
-    worker.postMessage({ what: 'commits', parcel } satisfies ToWriter, [
-      parcel.numbers.buffer,
-      parcel.bodies.buffer,
-    ]);
+    post({ what: 'commits', parcel }, [parcel.numbers.buffer, parcel.bodies.buffer]);
   };
 
   const settle = (answer: Answer): number => {
     const one = waiting.get(answer.id);
     if (one === undefined) return 0;
     waiting.delete(answer.id);
+    if (waiting.size === 0) whenIdle?.();
     if (answer.conflict !== undefined) {
       const { reason, index, what, owner } = answer.conflict;
       one.reject(new WriteConflict(reason, index, what, owner));
@@ -69,30 +150,6 @@ export async function startWriter(
     one.resolve(answer.result);
     return one.resources;
   };
-  const stop = (error: unknown): void => {
-    broken ??= error;
-    for (const one of waiting.values()) one.reject(stopped(error));
-    waiting.clear();
-  };
-
-  const ready = promised();
-  const closed = promised();
-  worker.on('message', (message: FromWriter) => {
-    if (message.what === 'ready') ready.resolve();
-    else if (message.what === 'unopened') ready.reject(told(message.failed));
-    else if (message.what === 'answers') {
-      settled++;
-      committed(message.answers.reduce((sum, answer) => sum + settle(answer), 0));
-    }
-  });
-  worker.on('error', stop);
-  worker.on('exit', () => {
-    // Only now has every message arrived, so that what it told of a file it could not open came before this.
-    stop(new Error('The writer ended.'));
-    ready.reject(broken);
-    closed.resolve();
-  });
-  await ready.promise;
 
   const register = <T>(resources: number, send: (id: number) => void): Promise<T> => {
     if (broken !== undefined) return Promise.reject(stopped(broken));
@@ -120,7 +177,6 @@ export async function startWriter(
     if (items.length > 0) send(items);
   };
   return {
-    settled: () => settled,
     commit: commit =>
       register<void>(commit.writes.length, id => {
         const done = handOver(id, commit).finally(() => handing.delete(done));
@@ -129,13 +185,21 @@ export async function startWriter(
     task: task =>
       register(0, id => {
         flush();
-        post({ what: 'task', id, task });
+        post({ what: 'task', id, task }, []);
       }),
-    close: async () => {
+    settle: answers => answers.reduce((sum, answer) => sum + settle(answer), 0),
+    stop(error) {
+      broken ??= error;
+      for (const one of waiting.values()) one.reject(stopped(error));
+      waiting.clear();
+      whenIdle?.();
+    },
+    async handedOver() {
       await Promise.all(handing);
       flush();
-      post({ what: 'close' });
-      await closed.promise;
+    },
+    async idle() {
+      if (waiting.size > 0) await new Promise<void>(resolve => (whenIdle = resolve));
     },
   };
 }
