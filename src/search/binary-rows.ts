@@ -10,13 +10,17 @@ export const binaryParam = '_binary';
 export const contextParam = '_context';
 
 export function binaryRows(resource: JsonObject, bases: readonly string[]): ReferenceRow[] {
-  if (resource['resourceType'] === 'Binary') return contextRows(resource, bases);
+  const type = resource['resourceType'];
+  if (type === 'Binary') return contextRows(resource, bases);
+  if (typeof type === 'string' && telling.has(type)) return none;
   const found = new Set<string>();
   gather(resource, bases, found);
   if (found.size === 0) return none;
   return [...found].map(target => ({ kind: 'reference', param: binaryParam, target, version: '' }));
 }
 
+/** They tell of resources, whose content is not theirs. */
+const telling = new Set(['AuditEvent', 'Provenance', 'List']);
 const none: ReferenceRow[] = [];
 
 function contextRows({ securityContext }: JsonObject, bases: readonly string[]): ReferenceRow[] {

@@ -13,7 +13,7 @@ import { wordsOf } from './words.js';
 import type { RowSettings } from './types/search-type.js';
 
 /** Raised by hand whenever the same resource and parameters give other rows than before. */
-const extractorVersion = 7;
+const extractorVersion = 8;
 
 /** `_id` and `_lastUpdated` are answered by the stores' own columns. */
 const unwritten = new Set(['_id', '_lastUpdated']);

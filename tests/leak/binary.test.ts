@@ -45,6 +45,9 @@ it('rows tell of every reference to a Binary, and of nothing else', () => {
   }; // prettier-ignore
   const rows = binaryRows(resource, ['http://tsela.test/fhir']);
   expect(rows.map(({ target }) => target).sort()).toEqual(['Binary/a', 'Binary/b', 'Binary/c', 'Binary/e']);
+  expect(
+    binaryRows({ resourceType: 'AuditEvent', entity: [{ what: { reference: 'Binary/a' } }] }, []),
+  ).toEqual([]);
   const own = { resourceType: 'Binary', securityContext: { reference: 'Patient/p' } };
   expect(binaryRows(own, [])).toEqual([{ kind: 'reference', param: '_context', target: 'Patient/p', version: '' }]); // prettier-ignore
 });
@@ -135,6 +138,17 @@ onEveryStore('a Binary', { expunge: true }, tsela => {
     expect(await ways(laboratory, 'b-photo')).toEqual(unseen);
     expect(await ways(laboratory, 'b-report')).toEqual(unseen); // its report is no laboratory report
   });
+
+  it('is opened by nothing that only tells of it', async () => {
+    const about = { reference: 'Binary/b-other' };
+    await put({ resourceType: 'Provenance', id: 'tells', target: [about], recorded: '2026-01-01T00:00:00Z', agent: [{ who: { display: 'x' } }] });
+    await put({ resourceType: 'List', id: 'tells', status: 'current', mode: 'working', subject: { reference: 'Patient/mine' }, entry: [{ item: about }] });
+    await put({ resourceType: 'AuditEvent', id: 'tells', type: { code: 'x' }, recorded: '2026-01-01T00:00:00Z', agent: [{ requestor: true }], source: { observer: { display: 'x' } }, entity: [{ what: about }] });
+    await put({ resourceType: 'Consent', id: 'c-other', status: 'active', scope: { coding: [{ code: 'patient-privacy' }] }, category: [{ text: 'x' }], patient: { reference: 'Patient/other' }, policyRule: { coding: [{ code: 'OPTOUT' }] }, provision: { type: 'deny' } });
+    for (const identity of [patient('mine'), doctor(), person('administrator', 'Practitioner/a', 'user/*.cruds')])
+      expect(await ways(await as(identity), 'b-other')).toEqual(unseen);
+    await tsela().send('DELETE', 'Consent/c-other');
+  }); // prettier-ignore
 
   it('is found by no search, chain or include, whoever does not see everything', async () => {
     await put({ resourceType: 'List', id: 'l', status: 'current', mode: 'working', subject: { reference: 'Patient/mine' }, entry: [{ item: { reference: 'Binary/b-context' } }] }); // prettier-ignore

@@ -51,7 +51,7 @@ export async function count(
   limit?: number,
 ): Promise<number> {
   let sum = 0;
-  for (const type of plan.types) {
+  for (const type of await typesThere(reach, plan.types)) {
     const compiled = await filterOf(reach, type, plan.where);
     if (compiled === undefined) continue;
     const options = { ...compiled.options, ...(limit === undefined ? {} : { limit: limit - sum }) };
@@ -69,6 +69,16 @@ export async function count(
     if (limit !== undefined && sum >= limit) return sum;
   }
   return sum;
+}
+
+/** Of so many types it is asked first which have a collection. */
+const many = 8;
+
+/** A transaction cannot ask which there are. */
+async function typesThere({ layout, session }: Reach, types: readonly string[]): Promise<readonly string[]> {
+  if (types.length <= many || session !== undefined) return types;
+  const there = new Set(await layout.types());
+  return types.filter(type => there.has(type));
 }
 
 async function totalOf(
@@ -90,7 +100,7 @@ async function totalOf(
 /** Up to one more than the page, to tell whether it is the last. */
 async function hitsOf(reach: Reach, plan: SearchPlan, projection: Criteria): Promise<Hit[]> {
   const hits: Hit[] = [];
-  for (const type of plan.types) {
+  for (const type of await typesThere(reach, plan.types)) {
     const compiled = await filterOf(reach, type, plan.where);
     if (compiled === undefined) continue;
     for (const document of await inOrder(reach, type, compiled, plan, projection)) {
