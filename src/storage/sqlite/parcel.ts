@@ -23,6 +23,8 @@ export interface Parcel {
   readonly bodies: Uint8Array<ArrayBuffer>;
   /** Names the writer has not been sent before. */
   readonly names: readonly string[];
+  /** So many were sent before: a parcel that got lost must not shift the names of the next. */
+  readonly namesBefore: number;
   readonly rare: readonly Rare[];
 }
 
@@ -76,7 +78,8 @@ export class Packer {
         to += body.length;
       }
     const { text, kept, names, rare } = this;
-    return { numbers: this.numbers.slice(0, this.at), text, kept, bodies, names, rare };
+    const namesBefore = this.known.size - names.length;
+    return { numbers: this.numbers.slice(0, this.at), text, kept, bodies, names, namesBefore, rare };
   }
 
   private put(value: number): void {
@@ -175,6 +178,7 @@ const nothing: Parcel = {
   kept: [],
   bodies: new Uint8Array(0),
   names: [],
+  namesBefore: 0,
   rare: [],
 };
 
@@ -187,8 +191,11 @@ export class Unpacker {
   private inBodies = 0;
   private inRare = 0;
 
+  /** @throws Error where an earlier parcel of the same packer did not arrive */
   unpack(parcel: Parcel): Item[] {
     this.parcel = parcel;
+    if (parcel.namesBefore !== this.known.length)
+      throw new Error('Commits were lost on their way to the writer.');
     for (const name of parcel.names) this.known.push(name);
     this.at = this.inText = this.inKept = this.inBodies = this.inRare = 0;
     const items = this.several(() => this.item());

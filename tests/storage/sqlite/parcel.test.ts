@@ -105,4 +105,12 @@ describe('a parcel for the writer', () => {
     }
     expect(plain(unpacker.unpack(overThere(packer.pack(items))))).toEqual(plain(items));
   });
+
+  it('is not read where one before it was lost, which would give its names to others', () => {
+    const packer = new Packer();
+    const unpacker = new Unpacker();
+    packer.pack(items);
+    const next = overThere(packer.pack(items));
+    expect(() => unpacker.unpack(next)).toThrow('lost');
+  });
 });
