@@ -250,6 +250,7 @@ export async function createSystem(
     const queue = openQueue(documents);
     let worker: Worker | undefined;
     let letters: Worker | undefined;
+    let mail: Mail | undefined;
     const jobs: Jobs = { queue, parameters: active, wake: () => worker?.wake() };
     const runs = { reindex: reindexRun({ store, parameters: active, rowsOf, core: wanted }) };
     const dispatch = createDispatch({
@@ -288,7 +289,7 @@ export async function createSystem(
           loginProviders: readLoginProviders(config.loginProviders),
           directory: createDirectory(asking(dispatch)),
           compile,
-          mail: mailBy(config),
+          mail: (mail ??= mailBy(config)),
           async post(letter) {
             await queue.add('letter', letter, 'system');
             // What comes of a reset must not be felt by the next request: it waits for the worker's own time.
@@ -352,6 +353,7 @@ export async function createSystem(
         await consents.stop();
         authorization?.close();
         await worker?.stop();
+        mail?.close();
         await letters?.stop();
         active.close();
         await audit?.close();
@@ -401,7 +403,8 @@ const asking =
     return entry.map(({ resource }) => resource);
   };
 
-function mailBy({ smtpUrl, smtpCa, mailFrom, mailFolder }: Config): Mail | undefined {
+/** How mail is sent; undefined where it is not. @throws where a file it needs cannot be read */
+export function mailBy({ smtpUrl, smtpCa, mailFrom, mailFolder }: Config): Mail | undefined {
   if (smtpUrl !== undefined) return smtpMail({ url: smtpUrl, from: mailFrom!, ca: smtpCa });
   return mailFolder === undefined ? undefined : folderMail(mailFolder);
 }

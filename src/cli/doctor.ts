@@ -66,6 +66,7 @@ async function* findings(options: DoctorOptions): AsyncGenerator<Finding> {
       'Take it away or correct its spelling; docs/configuration.md lists all.',
     );
   }
+  yield* mail(config);
   if (config.mongoUrl === undefined) {
     const folder = await dataFolder(config.data);
     yield* folder;
@@ -76,6 +77,21 @@ async function* findings(options: DoctorOptions): AsyncGenerator<Finding> {
     }
   }
   yield* store(config, options.full ?? false);
+}
+
+async function* mail(config: Config): AsyncGenerator<Finding> {
+  const { mailBy } = await import('../system.js');
+  try {
+    const used = mailBy(config);
+    if (used === undefined) return;
+    await used.check();
+    yield ok(`Mail can be sent${config.smtpUrl === undefined ? ', into a folder' : ''}.`);
+  } catch (error) {
+    yield bad(
+      sentenceOf(error),
+      'Look at TSELA_SMTP_URL, TSELA_SMTP_CA and TSELA_MAIL_FOLDER; docs/people.md says what they need.',
+    );
+  }
 }
 
 function nodeVersion(): Finding {

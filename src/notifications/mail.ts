@@ -11,6 +11,10 @@ export interface Message {
 export interface Mail {
   /** Resolves when somebody else is responsible for the message. @throws NotSent */
   send(message: Message): Promise<void>;
+  /** Whether a message could be sent now, as far as that can be found out without one. @throws NotSent */
+  check(): Promise<void>;
+  /** What is under way is not waited for: its `send` throws, and may have been done all the same. */
+  close(): void;
 }
 
 /** Why a message could not be handed on; says nothing of the message. */

@@ -37,20 +37,27 @@ export function smtpMail({ url, from, ca }: SmtpOptions): Mail {
     disableFileAccess: true,
     disableUrlAccess: true,
   });
+  let close = (): void => undefined;
+  const closed = new Promise<never>((_, reject) => {
+    close = () => reject(new NotSent('the server is stopping', false));
+  });
+  closed.catch(() => undefined);
+  const untilClosed = async (work: Promise<unknown>): Promise<void> => {
+    await Promise.race([work.catch((error: unknown) => Promise.reject(reasonOf(error))), closed]);
+  };
   return {
-    async send({ to, subject, text }) {
-      try {
-        await transport.sendMail({
+    send: ({ to, subject, text }) =>
+      untilClosed(
+        transport.sendMail({
           from,
           to: { name: '', address: to },
           subject,
           text,
           headers: { 'Auto-Submitted': 'auto-generated' },
-        });
-      } catch (error) {
-        throw reasonOf(error);
-      }
-    },
+        }),
+      ),
+    check: () => untilClosed(transport.verify()),
+    close,
   };
 }
 

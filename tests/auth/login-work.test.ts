@@ -47,7 +47,14 @@ beforeAll(async () => {
   await accounts.add({ ...person, name: 'there' });
   const disabled = await accounts.add({ ...person, name: 'disabled' });
   await accounts.change(disabled.id, account => ({ ...account, disabled: true }));
-  login = createLogin(documents, accounts, await openSecrets(documents, undefined), openRoles(documents), undefined); // prettier-ignore
+  login = createLogin({
+    documents,
+    accounts,
+    secrets: await openSecrets(documents, undefined),
+    roles: openRoles(documents),
+    passkeys: undefined,
+    tell: async () => undefined,
+  });
   await isPassword(undefined, 'what unknown names are compared with is made once');
 });
 afterAll(async () => {

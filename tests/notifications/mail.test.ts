@@ -105,6 +105,30 @@ describe('through a mail server on this machine', () => {
     expect(refused.cause).toBeUndefined();
   });
 
+  it('a server that never answers is not waited for when Tsela stops', async () => {
+    const deaf = createServer().listen(0, '127.0.0.1');
+    open.push(() => new Promise(resolve => deaf.close(() => resolve())));
+    const asked = new Promise<void>(resolve =>
+      deaf.once('connection', socket => {
+        open.unshift(async () => void socket.destroy());
+        resolve();
+      }),
+    );
+    await new Promise(resolve => deaf.once('listening', resolve));
+    const mail = smtpMail({
+      url: `smtp://127.0.0.1:${(deaf.address() as AddressInfo).port}`,
+      from,
+      ca: undefined,
+    });
+    const refused = refusal(mail.send(message));
+    await asked;
+    mail.close();
+    expect([(await refused).message, (await refused).isFinal]).toEqual([
+      expect.stringContaining('stopping'),
+      false,
+    ]);
+  });
+
   it('a server that is not there is worth another try', async () => {
     const probe = createServer().listen(0, '127.0.0.1');
     const port = await new Promise<number>(resolve => probe.once('listening', () => resolve((probe.address() as AddressInfo).port))); // prettier-ignore
@@ -130,11 +154,15 @@ describe.skipIf(!hasOpenssl)('with TLS (needs the command openssl)', () => {
   it('it signs in and sends after STARTTLS, with an authority of the house', async () => {
     const { port, received } = await smtpServer({ key, cert, authOptional: false });
     const url = `smtp://tsela:p%40ss%20word@127.0.0.1:${port}`;
+    await smtpMail({ url, from, ca: at('mail.crt') }).check();
+    expect(received).toEqual([]);
     await smtpMail({ url, from, ca: at('mail.crt') }).send(message);
     expect(received).toMatchObject([{ to: [message.to], isSecure: true }]);
     const wrong = await refusal(smtpMail({ url: url.replace('p%40ss', 'guess'), from, ca: at('mail.crt') }).send(message)); // prettier-ignore
     expect([wrong.isFinal, wrong.message]).toEqual([false, expect.stringContaining('EAUTH')]);
     expect(wrong.message).not.toContain('guess');
+    const check = await refusal(smtpMail({ url: url.replace('p%40ss', 'guess'), from, ca: at('mail.crt') }).check()); // prettier-ignore
+    expect(check.message).toContain('EAUTH');
   });
 
   it('it begins with TLS where the URL says smtps', async () => {
