@@ -46,9 +46,7 @@ export function sealCursor(
 ): string {
   const json = JSON.stringify([position, params, before]);
   const content =
-    json.length > long
-      ? Buffer.concat([Buffer.of(1), deflateRawSync(json)])
-      : Buffer.from(`\u0000${json}`);
+    json.length > long ? Buffer.concat([Buffer.of(1), deflateRawSync(json)]) : Buffer.from(`\u0000${json}`);
   const nonce = freshNonce();
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(additional(binding));
   const sealed = cipher.update(content);
