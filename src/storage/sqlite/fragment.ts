@@ -15,21 +15,30 @@ export const no: Fragment = { sql: '0', args: [] };
 export const isYes = (fragment: Fragment): boolean => fragment.sql === '1';
 export const isNo = (fragment: Fragment): boolean => fragment.sql === '0';
 
-const join = (fragments: readonly Fragment[], by: string): Fragment => ({
-  sql: `(${fragments.map(one => one.sql).join(by)})`,
-  args: fragments.flatMap(one => one.args),
-  cur: fragments.some(one => one.cur === true),
-});
-export function allOf(fragments: readonly Fragment[]): Fragment {
-  if (fragments.some(isNo)) return no;
-  const kept = fragments.filter(one => !isYes(one));
-  return kept.length === 0 ? yes : kept.length === 1 ? kept[0]! : join(kept, ' AND ');
+/** One pass, because every search joins many: those that decide nothing are left out, one that decides is the answer. */
+function join(fragments: readonly Fragment[], by: string, nothing: Fragment, deciding: Fragment): Fragment {
+  let first: Fragment | undefined;
+  let sql = '';
+  let args: Value[] | undefined;
+  let cur = false;
+  for (const one of fragments) {
+    if (one.sql === deciding.sql) return deciding;
+    if (one.sql === nothing.sql) continue;
+    if (first === undefined) first = one;
+    else {
+      if (args === undefined) {
+        sql = first.sql;
+        args = [...first.args];
+      }
+      sql += by + one.sql;
+      args.push(...one.args);
+    }
+    cur ||= one.cur === true;
+  }
+  return args === undefined ? (first ?? nothing) : { sql: `(${sql})`, args, cur };
 }
-export function anyOf(fragments: readonly Fragment[]): Fragment {
-  if (fragments.some(isYes)) return yes;
-  const kept = fragments.filter(one => !isNo(one));
-  return kept.length === 0 ? no : kept.length === 1 ? kept[0]! : join(kept, ' OR ');
-}
+export const allOf = (fragments: readonly Fragment[]): Fragment => join(fragments, ' AND ', yes, no);
+export const anyOf = (fragments: readonly Fragment[]): Fragment => join(fragments, ' OR ', no, yes);
 
 /** Conditions as joins, where they can be, and what is left of them. */
 export function joined(fragments: readonly Fragment[]): { readonly joins: Fragment; readonly on: Fragment } {

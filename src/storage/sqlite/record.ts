@@ -63,29 +63,33 @@ export function readVersion(connection: Connection, ref: Ref, version?: number):
   return old && ofRow(ref, old);
 }
 
+type Head = [type: number, id: string, ver: number, lu: number, op: number, codec: number, length: number];
+
 /** So many bodies are read as one: far from the largest text SQLite makes. */
 const together = 32;
+/** Columns of a head, before the bytes of its body. */
+const columns = 7;
 
 /**
  * The current, undeleted versions of resources by their numbers, in the order of these. Surprising: the bodies come as
- * one blob and are parted here, because a Buffer from SQLite costs more than the row it is read from. So does JSON; ids have neither spaces nor commas.
+ * one blob and are parted here, because a Buffer from SQLite costs more than the row it is read from; their heads as one
+ * text that is read as JSON, which costs less than rows and than SQLite's own JSON.
  */
 export function currentOf(connection: Connection, rids: readonly number[]): Version[] {
   const versions: Version[] = [];
   for (let from = 0; from < rids.length; from += together) {
     const [heads, bodies] = connection.rows<readonly [string, Uint8Array]>(
-      `SELECT group_concat(concat_ws(' ', res.type, res.id, ver, lu, op, codec, length(body))), CAST(group_concat(body, '') AS BLOB)
+      `SELECT group_concat(format('%d,"%s",%d,%d,%d,%d,%d', res.type, res.id, ver, lu, op, codec, length(body))), CAST(group_concat(body, '') AS BLOB)
        FROM json_each(?) j CROSS JOIN res ON res.rid = j.value`,
       JSON.stringify(rids.slice(from, from + together)),
     )[0]!;
-    let at = 0;
-    for (const head of heads.split(',')) {
-      const [type, id, ver, lu, op, codec, length] = head.split(' ') as [string, string, ...string[]];
-      const body = bodies.subarray(at, (at += Number(length)));
-      const ref = { type: connection.dictionary.kindOf(Number(type)).name, id };
-      versions.push(
-        toVersion(ref, { ver: Number(ver), lu: Number(lu), op: Number(op), codec: Number(codec), body }),
-      );
+    const list = JSON.parse(`[${heads}]`) as (number | string)[];
+    let start = 0;
+    for (let i = 0; i < list.length; i += columns) {
+      const [type, id, ver, lu, op, codec, length] = list.slice(i, i + columns) as Head;
+      const body = bodies.subarray(start, (start += length));
+      const ref = { type: connection.dictionary.kindOf(type).name, id };
+      versions.push(toVersion(ref, { ver, lu, op, codec, body }));
     }
   }
   return versions;
