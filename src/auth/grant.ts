@@ -25,6 +25,8 @@ export interface Grant {
    */
   visible(type: string, permission?: Permission): Node;
   permits(permission: Permission, type: string): boolean;
+  /** Another number whenever `visible` has come to answer something else. Absent: it never does. */
+  readonly generation?: () => number;
   /** Elements that never leave the server for it. Absent: none. */
   readonly masks?: Masks;
   /** What is no interaction on a type. Absent: who may do everything may this too. */

@@ -4,7 +4,8 @@
 import { createHash } from 'node:crypto';
 import { inCompartment } from '../search/compartment.js';
 import { criterion } from '../search/criteria.js';
-import { and, all, none, or, type Node } from '../search/plan.js';
+import { parametersOf } from '../search/parameters.js';
+import { and, all, none, not, or, type Node } from '../search/plan.js';
 import { equal, leaf, type ParseSettings } from '../search/types/search-type.js';
 import { stateAccess } from './app-state.js';
 import type { Grant, Permission } from './grant.js';
@@ -114,6 +115,7 @@ export function smartGrant(identity: Identity, settings: ParseSettings, policy: 
     ...(identity.user?.facility === undefined ? {} : { facility: identity.user.facility }),
     ...(policy.names === undefined ? {} : { names: policy.names }),
     visible,
+    generation: policy.generation,
     state: stateAccess(identity),
     permits: (permission, type) => visible(type, permission).op !== 'none',
     masks,
@@ -231,6 +233,24 @@ function ofPatients(ids: readonly string[], type: string, permission: Permission
   if (ids.length === 0) return none;
   if (type === 'Patient') return or(...ids.map(id => leaf('token', '_id', [equal('code', id)])));
   if (type === 'Binary') return all; // judged by what it belongs to
-  if (besidePatients.has(type)) return permission === 'read' || permission === 'search' ? all : none;
-  return or(...ids.map(id => inCompartment('Patient', id, [type])));
+  const isWrite = permission === 'create' || permission === 'update' || permission === 'delete';
+  if (besidePatients.has(type)) return isWrite ? none : all;
+  const within = or(...ids.map(id => inCompartment('Patient', id, [type])));
+  return isWrite ? and(within, aboutNoOther(ids, type)) : within;
+}
+
+/**
+ * Who performed, sent or wrote something is in its compartment, and writes nothing into the record of another by that:
+ * what has a subject has none but theirs. https://hl7.org/fhir/R4/compartmentdefinition-patient.html
+ */
+function aboutNoOther(ids: readonly string[], type: string): Node {
+  const nodes = ['patient', 'subject'].flatMap(param => {
+    if (!parametersOf(type).has(param)) return [];
+    const own = or(...ids.map(id => criterion([type], param, `Patient/${id}`, { bases: [], zone: 'UTC', now: 0 }) ?? none));
+    const rows = own.op === 'or' ? own.nodes : [own];
+    const named = rows.flatMap(node => (node.op === 'row' ? [node.param] : []));
+    const others = [...new Set(named)].map(name => leaf('reference', name, [{ column: 'target', is: 'prefix', value: 'Patient/' }]));
+    return [or(not(or(...others)), own)];
+  }); // prettier-ignore
+  return and(...nodes);
 }

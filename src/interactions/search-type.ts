@@ -24,8 +24,11 @@ type Params = readonly (readonly [string, string])[];
 export const searchType: Handler = context => {
   const { request, store, settings, grant } = context;
   const stored = store.generation?.();
-  // What a search means depends on the search parameters in use too.
-  const generation = stored === undefined ? undefined : `${stored} ${settings.custom?.generation ?? 0}`;
+  // What a search means depends on the search parameters in use too, and what it shows on patients' records being closed.
+  const generation =
+    stored === undefined
+      ? undefined
+      : `${stored} ${settings.custom?.generation ?? 0} ${grant.generation?.() ?? 0}`;
   return settings.pages.page(request, grant, generation, () => searchAnew(context));
 };
 

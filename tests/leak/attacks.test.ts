@@ -146,4 +146,37 @@ onEveryStore('an attack', { audit: 'on' }, tsela => {
     for (const identity of [doctor('user/*.cruds'), { ...doctor('patient/*.cruds', mine), user: { account: 'm', fhirUser: 'Patient/mine', roles: ['patient'], patients: ['mine'] } }])
       expect((await (await as(identity))('GET', `AuditEvent?patient=Patient/${closed.patient}`)).status).toBe(403);
   });
+
+  it('by a patient who names themselves the author, writes nothing into the record of another', async () => {
+    await tsela().send('PUT', 'Patient/victim', { resourceType: 'Patient', id: 'victim' });
+    const asPatient = await as({ ...doctor('patient/*.cruds', mine), user: { account: 'm', fhirUser: 'Patient/mine', roles: ['patient'], patients: ['mine'] } });
+    const me = { reference: 'Patient/mine' };
+    const victim = { reference: 'Patient/victim' };
+    const attempts: Record<string, unknown>[] = [
+      { resourceType: 'Observation', status: 'final', code: { text: 'x' }, subject: victim, performer: [me] },
+      { resourceType: 'DocumentReference', status: 'current', subject: victim, author: [me], content: [{ attachment: { title: 'x' } }] },
+      { resourceType: 'QuestionnaireResponse', status: 'completed', subject: victim, author: me, source: me },
+      { resourceType: 'Communication', status: 'completed', subject: victim, sender: me },
+    ];
+    for (const resource of attempts) {
+      expect([resource['resourceType'], (await asPatient('POST', String(resource['resourceType']), resource)).status]).toEqual([resource['resourceType'], 403]);
+      const own = await asPatient('POST', String(resource['resourceType']), { ...resource, subject: me });
+      expect([resource['resourceType'], own.status, own.text]).toEqual([resource['resourceType'], 201, expect.anything()]);
+      const path = `${String(resource['resourceType'])}/${own.body['id']}`;
+      expect((await asPatient('PUT', path, { ...resource, id: own.body['id'] })).status).toBe(403);
+    }
+    expect((await tsela().send('GET', 'Patient/victim/*')).body['entry'] ?? []).toHaveLength(1);
+    // A message to the clinic, about nobody, is a patient's own.
+    expect((await asPatient('POST', 'Communication', { resourceType: 'Communication', status: 'completed', sender: me })).status).toBe(201);
+  });
+
+  it('by a page that was just answered sees nothing of a record that is being closed', async () => {
+    const grant = await tsela().system.compile(doctor('user/*.cruds'));
+    const send = tsela().as(grant);
+    await tsela().send('PUT', 'Patient/closing', { resourceType: 'Patient', id: 'closing' });
+    const seen = async () => [(await send('GET', 'Patient?_id=closing')).body['entry']?.length ?? 0, (await send('GET', 'Patient/closing')).status];
+    expect([await seen(), await seen()]).toEqual([[1, 200], [1, 200]]);
+    await tsela().system.access.close('closing');
+    expect(await seen()).toEqual([0, 404]);
+  });
 }); // prettier-ignore
