@@ -156,14 +156,14 @@ export async function createAuthorizationServer(
     login,
     forgotten,
     upstream,
-    upstreamLinks: openLinks(documents),
+    upstreamLinks: openLinks(documents, accounts),
     onEvent,
   };
   const people = { ...shared, issuer, documents, links, roles, secrets, passkeys, post, tell, onEnded };
   const middlewares: readonly Middleware[] = [
     failures(onFailure),
     managePages(people),
-    upstreamPages(shared),
+    upstreamPages(people),
     passwordPages(people),
     peoplePage(people),
     interactions({ ...shared, bases, launches, directory, compile }),

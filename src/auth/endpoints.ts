@@ -31,6 +31,14 @@ export async function readForm(ctx: KoaContextWithOIDC): Promise<URLSearchParams
   return form;
 }
 
+/** A form of this server, sent by one of its pages: other origins cannot fill in what is not theirs. */
+export const isSameOrigin = (ctx: KoaContextWithOIDC): boolean => {
+  const { origin } = ctx.headers;
+  const site = ctx.headers['sec-fetch-site'];
+  const isOurs = origin === undefined || origin === `${ctx.protocol}://${ctx.host}`;
+  return isOurs && (site === undefined || site === 'same-origin' || site === 'none');
+};
+
 const isForm = (ctx: KoaContextWithOIDC): boolean => Boolean(ctx.is('application/x-www-form-urlencoded'));
 
 /** The library takes a body that was read from `req.body`. */

@@ -7,7 +7,7 @@ import type { Approvals, Launch, LaunchContext, Launches } from './approvals.js'
 import type { ClientRecord, Clients } from './clients.js';
 import { chosenOf, consentPage, type Choice } from './consent.js';
 import { ownGrant, type CompileGrant, type Directory } from './directory.js';
-import { impliedPrompt, readForm, type Middleware } from './endpoints.js';
+import { impliedPrompt, isSameOrigin, readForm, type Middleware } from './endpoints.js';
 import type { AccessEvent } from './events.js';
 import type { Grant } from './grant.js';
 import { html, sendPage } from './html.js';
@@ -38,14 +38,6 @@ export interface InteractionOptions {
   readonly compile: CompileGrant;
   readonly onEvent: (event: AccessEvent) => void;
 }
-
-/** A form of this server, sent by one of its pages: other origins cannot fill in what is not theirs. */
-export const isSameOrigin = (ctx: KoaContextWithOIDC): boolean => {
-  const { origin } = ctx.headers;
-  const site = ctx.headers['sec-fetch-site'];
-  const isOurs = origin === undefined || origin === `${ctx.protocol}://${ctx.host}`;
-  return isOurs && (site === undefined || site === 'same-origin' || site === 'none');
-};
 
 export const interactions =
   (options: InteractionOptions): Middleware =>

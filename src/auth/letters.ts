@@ -41,6 +41,8 @@ const notices = {
   'no-second-factor': 'The second factor was turned off.',
   passkey: 'A passkey was added.',
   'no-passkey': 'A passkey was removed.',
+  linked: 'Signing in through another provider was linked to it.',
+  unlinked: 'Signing in through another provider was unlinked from it.',
 } as const;
 
 const sealedFor = 'reset letter';

@@ -9,14 +9,14 @@ import type { Accounts } from './accounts.js';
 import type { Approvals } from './approvals.js';
 import type { Answers } from './remembered.js';
 import type { Ended } from './ended.js';
-import { readForm, type Middleware } from './endpoints.js';
+import { isSameOrigin, readForm, type Middleware } from './endpoints.js';
 import type { AccessEvent } from './events.js';
 import { html, sendPage, type Html } from './html.js';
-import { isSameOrigin } from './interaction.js';
 import { resetLetter, type PostLetter, type Tell } from './letters.js';
 import type { Login } from './login.js';
 import { recoveryCodes, secondFactorFields } from './login-page.js';
 import { endEverything } from './own-session.js';
+import type { Links } from './upstream-links.js';
 import { withPassword, type PasswordLink, type PasswordLinks } from './password-links.js';
 import { hashPassword } from './passwords.js';
 import { newSecondFactor, proposeSecondFactor } from './second-factor.js';
@@ -29,6 +29,7 @@ export interface PasswordPageOptions {
   readonly approvals: Approvals;
   readonly answers: Answers;
   readonly links: PasswordLinks;
+  readonly upstreamLinks: Links;
   readonly login: Login;
   readonly secrets: Secrets;
   /** Absent where this server sends no mail. */
@@ -163,6 +164,7 @@ async function choose(
     return notGood(options, ctx);
   }
   await settle(options, found);
+  const linked = await options.upstreamLinks.of(account.id);
   sendPage(
     ctx,
     'The password is set',
@@ -173,6 +175,12 @@ async function choose(
         html`<p>
           Passkeys sign in to it too, without the password: remove there those you do not know
           (${account.passkeys!.map(({ name }) => name).join(', ')}).
+        </p>`
+      }
+      ${
+        linked.length > 0 &&
+        html`<p>
+          So do people at ${linked.map(({ issuer }) => issuer).join(', ')}: unlink there what you do not know.
         </p>`
       }
       <p><a href="${prefix}/manage">Sign in</a></p>`,

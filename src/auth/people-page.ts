@@ -3,10 +3,9 @@
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { FhirError } from '../errors.js';
 import { accountRoles, type Account, type Accounts } from './accounts.js';
-import { readForm, type Middleware } from './endpoints.js';
+import { isSameOrigin, readForm, type Middleware } from './endpoints.js';
 import type { AccessEvent } from './events.js';
 import { html, sendPage, type Html } from './html.js';
-import { isSameOrigin } from './interaction.js';
 import { linkTo, timeOf, type PostLetter } from './letters.js';
 import { isFresh, isSealed, sessionOf } from './own-session.js';
 import { invitedAnew, type PasswordLinks } from './password-links.js';

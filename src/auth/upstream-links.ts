@@ -2,6 +2,7 @@
 // or a name, which others could come to have.
 import { FhirError } from '../errors.js';
 import type { Documents } from '../storage/documents.js';
+import type { Accounts } from './accounts.js';
 import { hashed } from './secrets.js';
 
 export interface Link {
@@ -25,15 +26,18 @@ const collection = 'upstream-links';
 const byAccount = 'upstream-links-of';
 const keyOf = (issuer: string, subject: string): string => hashed(JSON.stringify([issuer, subject]));
 
-export const openLinks = (documents: Documents): Links => ({
+export const openLinks = (documents: Documents, accounts: Pick<Accounts, 'find'>): Links => ({
   async link(given) {
     const { account, issuer, subject } = given;
     const key = keyOf(issuer, subject);
     const link: Link = { ...given, created: Date.now() };
-    if ((await documents.put(collection, key, link, { expected: 0 })) === undefined) {
-      const known = (await documents.get(collection, key))?.value as Link | undefined;
-      if (known?.account !== account)
+    for (;;) {
+      const document = await documents.get(collection, key);
+      const known = (document?.value as Link | undefined)?.account;
+      if (known !== undefined && known !== account && (await accounts.find(known)) !== undefined)
         throw new FhirError('duplicate', 'Who signed in there is linked to another account here.');
+      const expected = document?.revision ?? 0;
+      if ((await documents.put(collection, key, link, { expected })) !== undefined) break;
     }
     await documents.put(byAccount, `${account}/${key}`, link);
   },

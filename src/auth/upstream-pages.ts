@@ -2,10 +2,12 @@
 // server; interaction.ts has the same for apps.
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
 import type { Account, Accounts } from './accounts.js';
-import type { Middleware } from './endpoints.js';
+import { isSameOrigin, readForm, type Middleware } from './endpoints.js';
 import type { AccessEvent } from './events.js';
 import { html, sendPage, type Html } from './html.js';
-import type { Login } from './login.js';
+import type { Tell } from './letters.js';
+import type { Login, LoginStep } from './login.js';
+import { answerOf, stepPage } from './login-page.js';
 import { sessionOf, startSession } from './own-session.js';
 import { randomText } from './secrets.js';
 import type { Identified, Upstream } from './upstream.js';
@@ -19,6 +21,7 @@ export interface UpstreamPagesOptions {
   readonly login: Login;
   readonly upstream: Upstream;
   readonly upstreamLinks: Links;
+  readonly tell: Tell;
   readonly onEvent: (event: AccessEvent) => void;
 }
 
@@ -32,6 +35,7 @@ export const upstreamPages =
   async (ctx, next) => {
     const { path, method } = ctx;
     const { prefix, upstream } = options;
+    if (method === 'POST' && path === signInPath) return secondStep(options, ctx);
     if (method !== 'GET') return void (await next());
     const [, id] = new RegExp(`^${upstreamPath}/([a-z0-9-]+)$`).exec(path) ?? [];
     if (id !== undefined) {
@@ -53,7 +57,7 @@ const failed = (ctx: KoaContextWithOIDC, prefix: string): void =>
   sendPage(ctx, 'This did not work', html`<p class="wrong">Signing in there was not finished, or took too long. Start again.</p>`, { status: 400, prefix }); // prettier-ignore
 
 async function signIn(options: UpstreamPagesOptions, ctx: KoaContextWithOIDC): Promise<void> {
-  const { provider, prefix, upstream, onEvent } = options;
+  const { prefix, upstream, onEvent } = options;
   const query = new URLSearchParams(ctx.querystring);
   const to = query.get('to');
   if (to !== null) {
@@ -74,19 +78,34 @@ async function signIn(options: UpstreamPagesOptions, ctx: KoaContextWithOIDC): P
     onEvent({ kind: 'login-refused' });
     return unlinked(ctx, identified, { prefix, back: `${prefix}/sign-in` });
   }
-  const step = await options.login.external(bound!, account, identified.amr);
+  await goOn(options, ctx, await options.login.external(bound!, account, identified.amr));
+}
+
+/** The form of a second factor that the provider did not ask for. */
+async function secondStep(options: UpstreamPagesOptions, ctx: KoaContextWithOIDC): Promise<void> {
+  const bound = ctx.cookies.get(cookie, { signed: true });
+  const form = await readForm(ctx);
+  if (bound === undefined || form === undefined || !isSameOrigin(ctx)) return failed(ctx, options.prefix);
+  await goOn(options, ctx, await answerOf(options.login, bound, form));
+}
+
+async function goOn(
+  { provider, prefix, onEvent }: UpstreamPagesOptions,
+  ctx: KoaContextWithOIDC,
+  step: LoginStep,
+): Promise<void> {
   if (step.is !== 'signed-in') {
-    // Its code is asked for by the form that has the password too.
-    onEvent({ kind: 'login-refused' });
-    return sendPage(ctx, 'Sign in', html`<p class="wrong">Your account asks for a second factor that ${identified.name} did not: sign in with name and password.</p><p><a href="${prefix}/sign-in">Sign in</a></p>`, { status: 403, prefix }); // prettier-ignore
+    if (step.is === 'refused') onEvent({ kind: 'login-refused' });
+    const { content, status } = stepPage(step, { action: prefix + signInPath });
+    return sendPage(ctx, 'Sign in', content, { status, prefix });
   }
-  await startSession(provider(), ctx, account, step.amr);
-  onEvent({ kind: 'login', account: account.id });
+  await startSession(provider(), ctx, step.account, step.amr);
+  onEvent({ kind: 'login', account: step.account.id });
   goTo(ctx, `${prefix}/manage`);
 }
 
 async function link(options: UpstreamPagesOptions, ctx: KoaContextWithOIDC): Promise<void> {
-  const { provider, prefix, accounts, upstream, upstreamLinks, onEvent } = options;
+  const { provider, prefix, accounts, upstream, upstreamLinks, tell } = options;
   const own = await sessionOf(provider(), accounts, ctx);
   if (own === undefined) return goTo(ctx, `${prefix}/sign-in`);
   const query = new URLSearchParams(ctx.querystring);
@@ -94,7 +113,7 @@ async function link(options: UpstreamPagesOptions, ctx: KoaContextWithOIDC): Pro
   if (identified === undefined) return failed(ctx, prefix);
   const { issuer, subject } = identified;
   await upstreamLinks.link({ account: own.account.id, issuer, subject });
-  onEvent({ kind: 'account', account: own.account.id, change: 'linked' });
+  await tell(own.account, 'linked');
   goTo(ctx, `${prefix}/manage`);
 }
 

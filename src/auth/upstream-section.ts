@@ -1,8 +1,8 @@
 // The part of the page for managing access that links an account to other providers and unlinks it.
 import type { Session } from 'oidc-provider';
 import type { Account } from './accounts.js';
-import type { AccessEvent } from './events.js';
 import { html, type Html } from './html.js';
+import type { Tell } from './letters.js';
 import { isFresh } from './own-session.js';
 import { hashed } from './secrets.js';
 import type { Upstream } from './upstream.js';
@@ -13,14 +13,14 @@ interface Linking {
   readonly prefix: string;
   readonly upstream: Upstream;
   readonly upstreamLinks: Links;
-  readonly onEvent: (event: AccessEvent) => void;
+  readonly tell: Tell;
 }
 
 const whichOf = ({ issuer, subject }: Link): string => hashed(`${issuer} ${subject}`);
 
 /** Does what a form of the part asks; undefined where the page is simply shown anew. */
 export async function linking(
-  { prefix, upstream, upstreamLinks, onEvent }: Linking,
+  { prefix, upstream, upstreamLinks, tell }: Linking,
   session: Session,
   account: Account,
   form: URLSearchParams,
@@ -29,7 +29,7 @@ export async function linking(
   if (form.get('do') === 'unlink') {
     const link = (await upstreamLinks.of(account.id)).find(each => whichOf(each) === which);
     if (link !== undefined && (await upstreamLinks.unlink(account.id, link.issuer, link.subject)))
-      onEvent({ kind: 'account', account: account.id, change: 'unlinked' });
+      await tell(account, 'unlinked');
     return undefined;
   }
   // Whoever finds a browser open must not make a way in of their own.

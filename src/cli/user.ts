@@ -184,11 +184,9 @@ export async function linkUser(
     throw new Problem(`There is no provider "${provider}".`, 'TSELA_LOGIN_PROVIDERS names the file of them.');
   await withDocuments(options, async documents => {
     const { openAccounts } = await import('../auth/accounts.js');
-    const { id } = await found(
-      openAccounts(documents, () => undefined),
-      name,
-    );
-    await openLinks(documents).link({ account: id, issuer: known.issuer, subject });
+    const accounts = openAccounts(documents, () => undefined);
+    const { id } = await found(accounts, name);
+    await openLinks(documents, accounts).link({ account: id, issuer: known.issuer, subject });
   });
   process.stdout.write(`${name} signs in with ${known.name} too.\n`);
   return 0;
@@ -199,11 +197,9 @@ export async function unlinkUser(name: string, options: DataOptions): Promise<nu
   const { openLinks } = await import('../auth/upstream-links.js');
   const count = await withDocuments(options, async documents => {
     const { openAccounts } = await import('../auth/accounts.js');
-    const { id } = await found(
-      openAccounts(documents, () => undefined),
-      name,
-    );
-    const links = openLinks(documents);
+    const accounts = openAccounts(documents, () => undefined);
+    const { id } = await found(accounts, name);
+    const links = openLinks(documents, accounts);
     const all = await links.of(id);
     for (const { issuer, subject } of all) await links.unlink(id, issuer, subject);
     return all.length;

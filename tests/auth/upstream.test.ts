@@ -203,10 +203,48 @@ for (const store of stores) {
         const done = await browser.submit(server.origin + uid, { code: totpOf(secret, 30_000) });
         expect(done.text).toContain('You are signed in as <strong>tumelo</strong>');
 
+        // The same at the pages of this server.
+        const own = new Browser();
+        const form = await own.follow(`${server.origin}/auth/manage`);
+        const code = await through(own, form, 'university');
+        expect(code.text).toContain('name="code"');
+        const place = `${server.origin}/auth/sign-in/upstream`;
+        expect((await own.submit(place, { code: '000000' })).response?.status).toBe(401);
+        expect((await new Browser().submit(place, { code: totpOf(secret, 30_000) })).response?.status).toBe(
+          400,
+        );
+        expect((await own.follow(`${server.origin}/auth/manage`)).text).not.toContain('You are signed in');
+
         university.person = { sub: 'tumelo', amr: ['otp', 'mfa'] };
         const trusted = new Browser();
         const at = await through(trusted, (await begin(trusted)).page, 'university');
         expect(at.text).toContain('You are signed in as <strong>tumelo</strong>');
+      });
+
+      it('can be linked anew when the account it was linked to is gone', async () => {
+        const { id } = await person('gone');
+        await linked('gone', university, 'comes-back');
+        await server.authorization.accounts.remove(id);
+        await person('back');
+        await linked('back', university, 'comes-back');
+        const browser = new Browser();
+        const at = await through(browser, (await begin(browser)).page, 'university');
+        expect(at.text).toContain('You are signed in as <strong>back</strong>');
+      });
+
+      it('keeps what belongs to a sign-in sealed', async () => {
+        ministry.person = { sub: 'nobody', amr: [] };
+        const browser = new Browser();
+        const form = await browser.follow(`${server.origin}/auth/manage`);
+        const [, path = ''] = /href="(\/auth\/[^"]*\/upstream\?to=ministry)"/.exec(form.text!) ?? [];
+        const out = new URL((await browser.follow(server.origin + path)).url);
+        const { openDocuments } = await import('../../src/system.js');
+        const documents = await openDocuments(server.config);
+        const kept = JSON.stringify(await documents.list('upstream-sign-ins'));
+        await documents.close();
+        expect(kept.length).toBeGreaterThan(100);
+        for (const name of ['state', 'nonce']) expect(kept).not.toContain(out.searchParams.get(name));
+        expect(kept).not.toContain('verifier');
       });
 
       it('that somebody leaves leads back to the form', async () => {
