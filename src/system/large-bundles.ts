@@ -37,6 +37,8 @@ export interface LargeBundlesOptions {
   readonly isAudited: boolean;
   /** Bytes from which on a Bundle is large. */
   readonly from?: number;
+  /** MB of the thread's heap; absent: as much as the main thread may have. */
+  readonly heap?: number;
 }
 
 interface Carried {
@@ -92,9 +94,12 @@ class BundleThread {
   private readonly began = performance.now();
 
   constructor(private readonly options: LargeBundlesOptions) {
-    const { config, origin, isAudited, main } = options;
+    const { config, origin, isAudited, main, heap } = options;
     const beginning: Beginning = { config, origin, isAudited, base: main.settings.bases[0]!, line: this.line.buffer }; // prettier-ignore
-    this.worker = new Worker(new URL('./bundle-thread.js', import.meta.url), { workerData: beginning });
+    this.worker = new Worker(new URL('./bundle-thread.js', import.meta.url), {
+      workerData: beginning,
+      ...(heap === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heap } }),
+    });
     this.worker.on('message', (message: FromThread) => this.hear(message));
     this.worker.on('error', error => options.notices.failure(error, 'large Bundles'));
     this.ready = new Promise(resolve => (this.whenReady = resolve));

@@ -265,6 +265,24 @@ describe('a district', () => {
     expect(failures).toEqual([]);
   });
 
+  it('goes on where the thread dies, and lets go of what it held', async () => {
+    const told: unknown[] = [];
+    const notices = { info: () => undefined, failure: (error: unknown) => void told.push(error) };
+    const config = { ...defaultConfig, data: folder };
+    const mortal = carryLargeBundles({ config, origin, main, district, notices, isAudited: false, from: 0, heap: 64 }); // prettier-ignore
+    expect(await mortal.start()).toBe(true);
+    const many = Array.from({ length: 20_000 }, (_, i) =>
+      entry('PUT', `Patient/m${i}`, patient(`m${i}`, { name: [{ family: `${i}`, given: ['a', 'b', 'c'] }] })),
+    );
+    await expect(mortal.dispatch(request('quthing', bundle('transaction', ...many)), OPEN)).rejects.toMatchObject({ code: 'unavailable' }); // prettier-ignore
+    expect(told).toMatchObject([{ code: 'ERR_WORKER_OUT_OF_MEMORY' }]);
+    const { store } = district.systemOf('quthing');
+    expect(await store.read({ type: 'Patient', id: 'm0' })).toBeUndefined();
+    const small = bundle('transaction', entry('PUT', 'Patient/m0', patient('m0')));
+    expect((await mortal.dispatch(request('quthing', small), OPEN)).status).toBe(200);
+    await mortal.close();
+  });
+
   it('goes on without a thread that cannot start', async () => {
     const told: unknown[] = [];
     const notices = { info: () => undefined, failure: (error: unknown) => void told.push(error) };
