@@ -43,7 +43,7 @@ export async function readBody(
   if (length !== undefined && Number(length) > limit) throw tooLarge(limit);
   const decompress = decompressionOf(encoding);
   if (req.headers.expect !== undefined) res.writeContinue();
-  const bytes = await collect(req, limit);
+  const bytes = await collect(req, limit, Number(length ?? 0));
   if (bytes.length === 0) return undefined;
   if (decompress === undefined) return bytes;
   try {
@@ -70,14 +70,22 @@ function decompressionOf(encoding: string | undefined): Decompress | undefined {
   );
 }
 
-function collect(req: IncomingMessage, limit: number): Promise<Buffer> {
+/** Bodies of such a length are put together as they come: to copy megabytes at their end would keep others waiting. */
+const isLong = (length: number): boolean => length > 256 * 1024 && length <= 16 * 1024 ** 2;
+
+/** @param length as it was announced; 0 where it was not */
+function collect(req: IncomingMessage, limit: number, length: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
+    // Memory that is not written to is none yet, whatever somebody announces.
+    const whole = isLong(length) ? Buffer.allocUnsafeSlow(length) : undefined;
     let size = 0;
     const data = (chunk: Buffer): void => {
       size += chunk.length;
-      if (size <= limit) chunks.push(chunk);
-      else {
+      if (size <= limit) {
+        if (whole === undefined) chunks.push(chunk);
+        else chunk.copy(whole, size - chunk.length);
+      } else {
         // The rest is read and thrown away: a client that is still sending would never see the answer otherwise.
         done();
         req.resume();
@@ -86,7 +94,8 @@ function collect(req: IncomingMessage, limit: number): Promise<Buffer> {
     };
     const end = (): void => {
       done();
-      resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size));
+      if (whole !== undefined) resolve(whole.subarray(0, size));
+      else resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size));
     };
     const broken = (): void => {
       done();

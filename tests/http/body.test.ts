@@ -50,6 +50,25 @@ describe('a body', () => {
     expect((await post(gzipSync(text).subarray(0, 40), { 'content-encoding': 'gzip' })).status).toBe(400);
   });
 
+  it('of megabytes arrives as it was sent, however it comes', async () => {
+    const bytes = Buffer.alloc(3_000_001, 'abcdefghij');
+    const server = await serve(async ({ body }) => ({
+      status: 200,
+      headers: { 'content-type': 'application/fhir+json' },
+      body: JSON.stringify({ same: bytes.equals(body ?? bytes.subarray(0, 1)), length: body?.length }),
+    }));
+    const parts = async function* () {
+      for (let at = 0; at < bytes.length; at += 70_001) yield bytes.subarray(at, at + 70_001);
+    };
+    const headers = { 'content-type': 'application/fhir+json' };
+    for (const body of [bytes, ReadableStream.from(parts())]) {
+      const init = { method: 'POST', headers, body, duplex: 'half' } as RequestInit;
+      const answer = await fetch(`${server.fhir}/Binary`, init);
+      expect(await answer.json()).toEqual({ same: true, length: 3_000_001 });
+    }
+    await server.close();
+  });
+
   it('over the limit is 413: announced, chunked, or only after decompression', async () => {
     const large = Buffer.alloc(limit + 1, 32);
     expect((await post(large)).status).toBe(413);
