@@ -202,6 +202,16 @@ onEveryServer(
       expect((await using(key, { counter: 0 })).status).toBe(401);
     });
 
+    it('answers within ten minutes', async () => {
+      const { key } = await owner(server(), 'asleep');
+      const { browser, url, question } = await asked();
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 11 * 60_000 });
+      expect((await browser.submit(url, { passkey: key.get(question) })).response!.status).toBe(401);
+      vi.useRealTimers();
+      const again = await browser.submit(url, { passkey: key.get(question) });
+      expect(again.text).toContain('Your access');
+    });
+
     it('comes with a script of this server and no other', async () => {
       const page = await new Browser().follow(`${origin}/auth/manage`);
       const policy = page.response!.headers.get('content-security-policy');

@@ -1,11 +1,14 @@
 // Invitations and new passwords: links that are good once, second factors where a role demands one, and answers that tell
 // nothing of who has an account.
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { administrator, enter, inputOf, emptyFolder, linkIn, mailFolder, mailTo, mailed, removeFolder, totpOf } from './people-setup.js'; // prettier-ignore
 import { Browser, onEveryServer, password, refresh, signedIn, type SmartServer } from './smart-server.js';
 
 const folder = mailFolder();
 afterAll(() => removeFolder(folder));
+afterEach(() => {
+  vi.useRealTimers();
+});
 const many = Array.from({ length: 50 }, (_, i) => i);
 const fresh = 'another long password';
 
@@ -175,6 +178,15 @@ onEveryServer(
       expect(await server().authorization.accounts.find(id)).not.toHaveProperty('disabled');
     });
 
+    it('is good for a week', async () => {
+      const admin = await administrator(server(), 'slow');
+      const link = linkIn((await invite(server(), admin, { name: 'Late', role: 'doctor' })).text!);
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 7 * 24 * 3_600_000 + 60_000 });
+      expect((await take(link, { fresh })).response!.status).toBe(400);
+      vi.useRealTimers();
+      expect((await take(link, { fresh })).response!.status).toBe(200);
+    });
+
     it('fifty times at once makes one password', async () => {
       const admin = await administrator(server(), 'racer');
       const link = linkIn((await invite(server(), admin, { name: 'Raced', role: 'doctor' })).text!);
@@ -265,6 +277,16 @@ onEveryServer(
       expect(new Set(answers).size).toBe(1);
       await mailed(folder, 'last@example.org'); // posted after the others
       expect([...mailTo(folder, 'out@example.org'), ...mailTo(folder, 'not-yet@example.org')]).toEqual([]);
+    });
+
+    it('is good for half an hour', async () => {
+      await person(server(), 'dawdler', { mail: 'dawdler@example.org' });
+      await ask(server(), 'dawdler');
+      const link = linkIn((await mailed(folder, 'dawdler@example.org')).text);
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 31 * 60_000 });
+      expect((await take(link, { fresh })).response!.status).toBe(400);
+      vi.useRealTimers();
+      expect((await take(link, { fresh })).response!.status).toBe(200);
     });
 
     it('is sent three times an hour, whatever is typed', async () => {
