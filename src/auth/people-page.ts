@@ -1,5 +1,6 @@
 // Where administrators see who can sign in, invite somebody, and end or renew what somebody may do. Only for roles with the
-// ability `people`, signed in a moment ago; who belongs to a facility sees and invites its people alone.
+// ability `people`, signed in a moment ago. Nobody gives more than they have: who belongs to a facility looks after its
+// people alone, who may not change roles after people of the own roles, patients, and who stands for them.
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { FhirError } from '../errors.js';
 import { accountRoles, type Account, type Accounts } from './accounts.js';
@@ -9,8 +10,9 @@ import { html, sendPage, type Html } from './html.js';
 import { linkTo, timeOf, type PostLetter } from './letters.js';
 import { isFresh, isSealed, sessionOf } from './own-session.js';
 import { invitedAnew, type PasswordLinks } from './password-links.js';
-import { invited } from './people.js';
-import type { RoleBook } from './roles.js';
+import { accountOf, invited, type Person } from './people.js';
+import type { Ability } from './role.js';
+import type { RoleBook, Roles } from './roles.js';
 import { sealOf, type Secrets } from './secrets.js';
 
 export interface PeoplePageOptions {
@@ -25,10 +27,15 @@ export interface PeoplePageOptions {
   readonly onEvent: (event: AccessEvent) => void;
 }
 
-export const mayInvite = async (roles: RoleBook, account: Account): Promise<boolean> => {
-  const book = await roles.all();
-  return account.roles.some(role => book.get(role)?.abilities?.includes('people'));
-};
+const isAble = (book: Roles, { roles }: Account, ability: Ability): boolean =>
+  roles.some(role => book.get(role)?.abilities?.includes(ability));
+
+export const mayInvite = async (roles: RoleBook, account: Account): Promise<boolean> =>
+  isAble(await roles.all(), account, 'people');
+
+/** Who may change roles may give any; others what they have themselves, and what reaches the own record alone. */
+const mayGive = (book: Roles, by: Account, role: string): boolean =>
+  isAble(book, by, 'roles') || by.roles.includes(role) || book.get(role)?.reach === 'own';
 
 export const peoplePage =
   (options: PeoplePageOptions): Middleware =>
@@ -63,8 +70,8 @@ export const peoplePage =
   };
 
 /** Whether the account is one that this administrator looks after. */
-const isTheirs = (by: Account, { facility }: Account): boolean =>
-  by.facility === undefined || by.facility === facility;
+const isTheirs = (book: Roles, by: Account, { facility, roles }: Account): boolean =>
+  (by.facility === undefined || by.facility === facility) && roles.every(role => mayGive(book, by, role));
 
 async function act(
   options: PeoplePageOptions,
@@ -72,25 +79,29 @@ async function act(
   form: URLSearchParams,
 ): Promise<Html | undefined> {
   const { accounts, onEvent } = options;
+  const book = await options.roles.all();
   const text = (name: string): string | undefined => form.get(name)?.trim() || undefined;
   if (form.get('do') === 'invite') {
     const [facility, mail, patients] = [by.facility ?? text('facility'), text('mail'), text('patients')];
     const before = await accounts.byName(text('name') ?? '');
-    if (before !== undefined && !isTheirs(by, before))
+    if (before !== undefined && !isTheirs(book, by, before))
       throw new FhirError('duplicate', `There is an account "${before.name}" already.`);
-    const account = await invited(accounts, {
+    const person: Person = {
       name: text('name') ?? '',
       is: text('is') ?? '',
       roles: form.getAll('role'),
       ...(patients === undefined ? {} : { patients: patients.split(/[\s,]+/) }),
       ...(facility === undefined ? {} : { facility }),
       ...(mail === undefined ? {} : { mail }),
-    });
+    };
+    const refused = accountOf(person).roles.find(role => !mayGive(book, by, role));
+    if (refused !== undefined) throw new FhirError('forbidden', `You may not give the role "${refused}".`);
+    const account = await invited(accounts, person);
     onEvent({ kind: 'account', account: account.id, change: 'invited', by: by.id });
     return invitation(options, account);
   }
   const account = await accounts.find(form.get('which') ?? '');
-  if (account === undefined || !isTheirs(by, account) || account.id === by.id) return undefined;
+  if (account === undefined || !isTheirs(book, by, account) || account.id === by.id) return undefined;
   switch (form.get('do')) {
     case 'invite-again': {
       if (account.password !== undefined) return undefined;
@@ -128,7 +139,7 @@ async function invitation({ links, issuer, post }: PeoplePageOptions, account: A
 const most = 100;
 
 async function show(
-  { prefix, accounts }: PeoplePageOptions,
+  { prefix, accounts, roles: ofRoles }: PeoplePageOptions,
   ctx: KoaContextWithOIDC,
   by: Account,
   seal: string,
@@ -137,8 +148,9 @@ async function show(
   const action = `${prefix}/people`;
   const asked = typeof ctx.query['q'] === 'string' ? ctx.query['q'].trim() : '';
   const words = asked.toLowerCase();
+  const book = await ofRoles.all();
   const theirs = (await accounts.list())
-    .filter(account => isTheirs(by, account))
+    .filter(account => isTheirs(book, by, account))
     .filter(({ name, fhirUser }) => `${name} ${fhirUser}`.toLowerCase().includes(words))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   const button = (account: Account, doing: string, label: string): Html =>
@@ -183,12 +195,14 @@ async function show(
         ${field('is', 'Who that is in the records, such as Practitioner/7', html`required`)}
         <fieldset>
           <legend>Roles; none for a patient or who stands for one</legend>
-          ${accountRoles.map(
-            role =>
-              html`<label class="choice"
-                ><input type="checkbox" name="role" value="${role}" /> ${role}</label
-              >`,
-          )}
+          ${accountRoles
+            .filter(role => mayGive(book, by, role))
+            .map(
+              role =>
+                html`<label class="choice"
+                  ><input type="checkbox" name="role" value="${role}" /> ${role}</label
+                >`,
+            )}
         </fieldset>
         ${field('patients', 'Ids of the patients whose record they may see; for who stands for them')}
         ${by.facility === undefined && field('facility', 'Facility they belong to; none: all')}

@@ -1,6 +1,8 @@
 // Invitations and new passwords: links that are good once, second factors where a role demands one, and answers that tell
 // nothing of who has an account.
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { openRoles, shipped } from '../../src/auth/roles.js';
+import { openDocuments } from '../../src/system.js';
 import { administrator, enter, inputOf, emptyFolder, linkIn, mailFolder, mailTo, mailed, removeFolder, totpOf } from './people-setup.js'; // prettier-ignore
 import { Browser, onEveryServer, password, refresh, signedIn, type SmartServer } from './smart-server.js';
 
@@ -14,7 +16,7 @@ const fresh = 'another long password';
 
 const invite = async (
   server: SmartServer,
-  page: Awaited<ReturnType<typeof administrator>>,
+  page: Pick<Awaited<ReturnType<typeof administrator>>, 'browser' | 'page'>,
   fields: Record<string, string | readonly string[]>,
 ) =>
   // prettier-ignore
@@ -176,6 +178,30 @@ onEveryServer(
       const { id } = (await server().authorization.accounts.byName('elsewhere'))!;
       await admin.browser.submit(`${server().origin}/auth/people`, { do: 'disable', which: id, seal: inputOf(admin.page.text!, 'seal', 'invite') }); // prettier-ignore
       expect(await server().authorization.accounts.find(id)).not.toHaveProperty('disabled');
+    });
+
+    it('gives no more than its sender has, where that is no administrator', async () => {
+      const documents = await openDocuments(server().config);
+      try {
+        const reception = { ...shipped.get('reception')!, abilities: ['people'] };
+        await openRoles(documents).set('reception', reception);
+        await person(server(), 'front desk', { roles: ['reception'] });
+        const { browser } = await enter(server(), 'front desk');
+        const page = await browser.follow(`${server().origin}/auth/people`);
+        expect([...page.text!.matchAll(/name="role" value="(\w+)"/g)].map(([, role]) => role)).toEqual(['reception', 'patient', 'proxy']); // prettier-ignore
+        expect(page.text).not.toContain('>inviter<');
+        const as = { browser, page };
+        for (const role of ['administrator', 'doctor', 'nobody'])
+          expect((await invite(server(), as, { name: `climber ${role}`, role })).text).toContain(role === 'nobody' ? 'nobody' : 'You may not give'); // prettier-ignore
+        expect(await server().authorization.accounts.byName('climber doctor')).toBeUndefined();
+        const patient = await invite(server(), as, { name: 'a patient', is: 'Patient/mine' });
+        expect(patient.text).toContain('Give a patient this link');
+        const { id } = (await server().authorization.accounts.byName('doctor'))!;
+        await browser.submit(`${server().origin}/auth/people`, { do: 'disable', which: id, seal: inputOf(page.text!, 'seal', 'invite') }); // prettier-ignore
+        expect(await server().authorization.accounts.find(id)).not.toHaveProperty('disabled');
+      } finally {
+        await documents.close();
+      }
     });
 
     it('is good for a week', async () => {
