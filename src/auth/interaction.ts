@@ -138,7 +138,8 @@ async function signInElsewhere(
   const to = query.get('to');
   if (to !== null) {
     ctx.status = 303;
-    ctx.set('location', await upstream.start(to, returns, uid));
+    const anew = interaction.prompt.reasons.some(reason => reason !== 'no_session');
+    ctx.set('location', await upstream.start(to, returns, uid, anew));
     return;
   }
   const action = `${prefix}/interaction/${uid}`;

@@ -13,9 +13,10 @@ export interface Upstream {
    * The address at the provider to send the browser to.
    * @param returns the path below the prefix that finishes it
    * @param bound what only this browser has: an interaction, a session
+   * @param anew whether they have to sign in there although they are signed in
    * @throws FhirError `unavailable` where the provider does not answer, `not-found`
    */
-  start(provider: string, returns: string, bound: string): Promise<string>;
+  start(provider: string, returns: string, bound: string, anew?: boolean): Promise<string>;
   /** Where an answer of the provider goes on to, below the prefix; undefined where nothing waits for it. */
   returnsTo(provider: string, state: string): Promise<string | undefined>;
   /** Who came back; undefined where nobody did, or to something else than what began it. */
@@ -77,7 +78,7 @@ export function openUpstream(options: UpstreamOptions): Upstream {
   const opened = (sealed: unknown): Started => secrets.open(purpose, sealed as string) as Started;
   return {
     providers,
-    async start(id, returns, bound) {
+    async start(id, returns, bound, anew = false) {
       const provider = providers.find(each => each.id === id);
       if (provider === undefined) throw new FhirError('not-found', 'There is no such provider.');
       const configuration = await configurationOf(provider);
@@ -93,6 +94,7 @@ export function openUpstream(options: UpstreamOptions): Upstream {
         nonce,
         code_challenge: await client.calculatePKCECodeChallenge(verifier),
         code_challenge_method: 'S256',
+        ...(anew ? { prompt: 'login' } : {}),
       }).href;
     },
     async returnsTo(provider, state) {

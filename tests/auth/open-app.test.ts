@@ -1,5 +1,7 @@
 // Somebody who works here finds a patient, opens an app, and the app gets that patient.
 import { expect, it } from 'vitest';
+import { putFacility } from '../../src/facilities/facility.js';
+import { openDocuments } from '../../src/system.js';
 import {
   authorizeParams,
   Browser,
@@ -8,6 +10,7 @@ import {
   onEveryServer,
   password,
   pkce,
+  tokenRequest,
   valuesOf,
   type SmartServer,
 } from './smart-server.js';
@@ -88,6 +91,46 @@ onEveryServer('the page that opens apps', server => {
       body: new URLSearchParams({ seal, patient: 'mine', app: app.id }),
     });
     expect(foreign.response?.status).toBe(400);
+  });
+
+  it('is at the address of the facility, for people who belong to one', async () => {
+    const { config, origin } = server();
+    const documents = await openDocuments(config);
+    const facility = { id: 'quthing', name: 'Quthing', organizations: [], clients: [] };
+    await putFacility(documents, facility, true).finally(() => documents.close());
+    const base = `${origin}/facilities/quthing/fhir`;
+    await expect
+      .poll(async () => (await fetch(`${base}/metadata`)).status, { timeout: 30_000, interval: 200 })
+      .toBe(200);
+    const loader = await server().app({ kind: 'secret', redirectUris: [], scopes: ['system/*.cruds'] });
+    const asked = { grant_type: 'client_credentials', scope: 'system/*.cruds', resource: base };
+    const { access_token: token } = await json(await tokenRequest(server(), loader, asked));
+    const put = await fetch(`${base}/Patient/there`, {
+      method: 'PUT',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/fhir+json' },
+      body: JSON.stringify({ resourceType: 'Patient', id: 'there', name: [{ family: 'Ramaili' }] }),
+    });
+    expect(put.status).toBe(201);
+    const app = await server().app({ launchUri: 'https://app.example.org/launch' });
+    const fhirUser = 'Practitioner/doctor';
+    await server().authorization.accounts.add({ name: 'local', password, fhirUser, roles: ['doctor'], facility: 'quthing' }); // prettier-ignore
+    const browser = await signedInAs(server(), 'local');
+    expect((await browser.follow(pageOf(server()))).text).toMatch(/Ramaili(?![\s\S]*Nthako)/);
+    expect((await browser.follow(`${pageOf(server())}?patient=mine`)).response?.status).toBe(404);
+    const [seal = ''] = valuesOf((await browser.follow(`${pageOf(server())}?patient=there`)).text!, 'seal');
+    const opened = await browser.submit(pageOf(server()), { seal, patient: 'there', app: app.id });
+    const at = new URL(opened.url);
+    expect(at.searchParams.get('iss')).toBe(base);
+    const { verifier, challenge } = pkce();
+    const params = { launch: at.searchParams.get('launch')!, aud: base };
+    const query = authorizeParams(server(), app, { scope: 'launch patient/*.rs', params }, challenge);
+    const consent = await browser.follow(`${origin}/auth/authorize?${query.toString()}`);
+    const back = await browser.submit(consent.url, { answer: 'allow', scope: valuesOf(consent.text!, 'scope') }); // prettier-ignore
+    const code = new URL(back.url).searchParams.get('code')!;
+    const { access_token: theirs, patient } = await json(await exchange(server(), app, { code, verifier }));
+    expect(patient).toBe('there');
+    const read = await fetch(`${base}/Patient/there`, { headers: { authorization: `Bearer ${theirs}` } });
+    expect(read.status).toBe(200);
   });
 
   it('shows a role that sees no patients none', async () => {

@@ -247,6 +247,17 @@ for (const store of stores) {
         expect(kept).not.toContain('verifier');
       });
 
+      it('is asked to sign them in anew where the app asks for that', async () => {
+        const askedThere = async (params: Record<string, string>): Promise<string | null> => {
+          const browser = new Browser();
+          const query = authorizeParams(server, app, { scope: 'openid user/*.rs', params }, pkce().challenge);
+          const page = await browser.follow(`${server.origin}/auth/authorize?${query.toString()}`);
+          const [, path = ''] = /href="(\/auth\/[^"]*\/upstream\?to=ministry)"/.exec(page.text!) ?? [];
+          return new URL((await browser.follow(server.origin + path)).url).searchParams.get('prompt');
+        };
+        expect([await askedThere({}), await askedThere({ prompt: 'login' })]).toEqual([null, 'login']);
+      });
+
       it('that somebody leaves leads back to the form', async () => {
         ministry.person = undefined;
         const browser = new Browser();
