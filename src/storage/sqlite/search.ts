@@ -14,6 +14,7 @@ import { inOrder, type Among } from './in-order.js';
 import type { Driver } from './driver.js';
 import { allOf, type Fragment } from './fragment.js';
 import { orderOf, referring } from './order.js';
+import { leafDriver } from './leaf-driver.js';
 import { Query, type Steps } from './query.js';
 import { setOf } from './sets.js';
 import { shortest, startOf, type Wanted } from './start.js';
@@ -95,8 +96,30 @@ function* ordered(
   rest: Pick<Wanted, 'sort' | 'limit' | 'after' | 'also'>,
 ): Steps<Hit[]> {
   if (where.op === 'none' || rest.limit <= 0) return [];
+  const short = shortTarget(query, kind, where, rest.sort[0]);
+  if (short !== undefined) return yield* sorted({ query, kind, ...short, ...rest }, where, true);
   const wanted: Wanted = { query, kind, ...(yield* startOf(query, kind, where)), ...rest };
   return yield* rest.sort.length === 0 ? unsorted(wanted, where) : sorted(wanted, where);
+}
+
+/**
+ * A conjunct that names a target few refer to, where its postings are in the order asked for: then no other way has to
+ * be thought of. What is asked most goes this way: something of one patient, the latest first.
+ */
+function shortTarget(
+  query: Query,
+  kind: Kind,
+  where: Node,
+  key: SortKey | undefined,
+): Pick<Wanted, 'nodes' | 'drivers'> | undefined {
+  if (where.op !== 'and' || key === undefined || !isPrimary(kind, key)) return undefined;
+  for (const node of where.nodes) {
+    const driver =
+      node.op === 'row' && node.kind === 'reference' ? leafDriver(query, kind, node, []) : undefined;
+    if (driver?.target !== undefined && !reads(query.connection, driver.read, query.connection.limits.few))
+      return { nodes: where.nodes, drivers: new Map([[node, driver]]) };
+  }
+  return undefined;
 }
 
 /**
@@ -133,7 +156,7 @@ function* unsorted(wanted: Wanted, where: Node): Steps<Hit[]> {
   return (yield* inCreation(wanted, (yield* setWhere(query, kind, where)) ?? stream))!;
 }
 
-function* sorted(wanted: Wanted, where: Node): Steps<Hit[]> {
+function* sorted(wanted: Wanted, where: Node, isKnownShort = false): Steps<Hit[]> {
   const { query, kind, sort, limit, after, also } = wanted;
   const { connection } = query;
   const { limits } = connection;
@@ -148,7 +171,9 @@ function* sorted(wanted: Wanted, where: Node): Steps<Hit[]> {
   };
   // The postings of a target are in order of the primary date already: no other driver beats them by much.
   const stream = isPrimary(kind, first) ? drivers.find(one => one.target) : undefined;
-  const isShort = stream !== undefined && drivers.length > 1 && !reads(connection, stream.read, limits.few);
+  const isShort =
+    isKnownShort ||
+    (stream !== undefined && drivers.length > 1 && !reads(connection, stream.read, limits.few));
   const decided = stream !== undefined && (drivers.length === 1 || isShort);
   const few = decided
     ? undefined
