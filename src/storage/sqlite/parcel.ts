@@ -39,10 +39,13 @@ const placeOf = Object.fromEntries(kinds.map((kind, i) => [kind, i])) as Record<
 const mostNames = 20_000;
 const longestName = 200;
 const unnamed = -1;
+/** Numbers of an ordinary parcel; what a huge one needed is not kept. */
+const room = 4096;
+const mostRoom = 32 * room;
 
 export class Packer {
   private readonly known = new Map<string, number>();
-  private numbers = new Float64Array(4096);
+  private numbers = new Float64Array(room);
   private at = 0;
   private text = '';
   private kept: string[] = [];
@@ -79,7 +82,9 @@ export class Packer {
       }
     const { text, kept, names, rare } = this;
     const namesBefore = this.known.size - names.length;
-    return { numbers: this.numbers.slice(0, this.at), text, kept, bodies, names, namesBefore, rare };
+    const numbers = this.numbers.slice(0, this.at);
+    if (this.numbers.length > mostRoom) this.numbers = new Float64Array(room);
+    return { numbers, text, kept, bodies, names, namesBefore, rare };
   }
 
   private put(value: number): void {
