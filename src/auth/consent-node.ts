@@ -36,12 +36,16 @@ const labelled = (codes: readonly string[]): Node =>
 /** Labels of what is talked about with few: https://hl7.org/fhir/R4/v3/InformationSensitivityPolicy/vs.html */
 const sensitive = ['ETH', 'GDIS', 'HIV', 'MST', 'PREGNANT', 'PSY', 'SCA', 'SDV', 'SEX', 'SPI', 'SUD', 'STD', 'TBOO', 'BH', 'R', 'V']; // prettier-ignore
 
-/** @param filling patients a consent of whose is being carried out: denied until it is */
+/**
+ * @param filling patients a consent of whose is being carried out: denied until it is
+ * @param isSought for reads and searches: what a Provenance is about is looked at, which writes cannot be judged by
+ */
 export function consentNode(
   type: string,
   viewer: Viewer,
   policy: ImplicitPolicy,
   filling: Iterable<string>,
+  isSought = true,
 ): Node {
   if (!inRecord.has(type)) return all;
   const { names, purpose, own, broken, discreet = [] } = viewer;
@@ -50,14 +54,32 @@ export function consentNode(
   const theirs = [...mine, ...withPurpose(everyone)];
   const permitted = labelled(mine.map(permits));
   const open = policy === 'permit' || (policy === 'treatment' && purpose === 'TREAT');
-  const seen = and(
+  const byLabels = and(
     not(labelled(mine.map(denies))),
     or(not(labelled(withPurpose(everyone).map(denies))), permitted),
     open ? all : labelled(theirs.map(permits)),
-    ...[...filling].map(id => not(recordOf(type, id))),
+  );
+  const closing = [...filling];
+  const seen = and(
+    byLabels,
+    ...closing.map(id => not(recordOf(type, id))),
     ...discreet.map(id => not(and(recordOf(type, id), leaf('token', '_security', [{ column: 'code', is: 'in', values: sensitive }])))), // prettier-ignore
+    type === 'Provenance' && isSought && open && own === undefined
+      ? aboutNothing(not(byLabels), closing)
+      : all,
   );
   return or(seen, ...[...(own === undefined ? [] : [own]), ...broken].map(id => recordOf(type, id)));
 }
+
+const targets = [...inRecord];
+
+/** It tells who made or changed what is hidden, and when: no target of it is. */
+const aboutNothing = (hidden: Node, closing: readonly string[]): Node =>
+  not({
+    op: 'link',
+    param: 'target',
+    types: targets,
+    node: or(hidden, ...closing.map(id => inCompartment('Patient', id, targets))),
+  });
 
 const recordOf = (type: string, id: string): Node => inCompartment('Patient', id, [type]);

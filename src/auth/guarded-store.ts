@@ -87,6 +87,11 @@ export function guarded(
     return now === undefined || now.version === version.version || seesContent(now);
   };
   const binaries = binarySight({ store, grant, rowsOf, sees: version => seesContent(version) });
+  /** Whether what the resource leads to would have to be read, were it there. */
+  const couldFollow = async (ref: Ref): Promise<boolean> => {
+    const node = grant.visible(ref.type);
+    return followsLinks(node) && matches(node, { ref, lastUpdated: 0, rows: [] }, resolve);
+  };
   const sees = async (version: Version): Promise<boolean> =>
     isOpen(version.ref.type) || seesPast(version, store.read(version.ref));
   const narrowed = (plan: SearchPlan): SearchPlan => {
@@ -150,6 +155,7 @@ export function guarded(
         // What is hidden takes this long.
         if (version !== undefined && !isOpen(ref.type)) await store.read(ref);
         if (belongs(ref.type)) await binaries.sees({ ref });
+        else if (await couldFollow(ref)) await store.read({ type: 'Patient', id: ref.id });
         return undefined;
       }
       if (isOpen(ref.type)) return shown(found);

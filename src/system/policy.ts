@@ -51,7 +51,15 @@ export const compileBy =
       purpose,
       // What somebody adds may be hidden from them at once.
       consent: (type, permission) =>
-        permission === 'create' ? all : consentNode(type, viewer, implicit, state.filling),
+        permission === 'create'
+          ? all
+          : consentNode(
+              type,
+              viewer,
+              implicit,
+              state.filling,
+              permission === 'read' || permission === 'search',
+            ),
       generation: state.generation,
       names,
       name: JSON.stringify([viewer, implicit]),

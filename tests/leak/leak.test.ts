@@ -48,7 +48,7 @@ onEveryStoreAndThread('what is closed', settings, (tsela: () => Tsela) => {
     for (const url of gatherings) {
       const { text, status } = await send('GET', url);
       if (text.includes(marker) || text.includes(closed.name)) told.push(url);
-      if (new RegExp(`"id":"(?:${closed.patient}|${closed.observation}|${closed.binary}|${closed.gone}|obs-mv|cond|enc)"`).test(text)) told.push(`${url} names it`); // prettier-ignore
+      if (new RegExp(`"id":"(?:${closed.patient}|${closed.observation}|${closed.binary}|${closed.provenance}|${closed.gone}|obs-mv|cond|enc)"`).test(text)) told.push(`${url} names it`); // prettier-ignore
       if (url.startsWith('Observation/obs-mv') && status < 400) told.push(`${url} is there`);
     }
     expect(told).toEqual([]);
@@ -79,6 +79,15 @@ onEveryStoreAndThread('what is closed', settings, (tsela: () => Tsela) => {
     expect((await own('GET', `Observation/${closed.observation}`)).text).toContain(marker);
     expect((await own('GET', 'Observation?_summary=count')).body['total']).toBe(2);
     expect((await own('GET', 'Patient/mine')).status).toBe(404);
+  });
+
+  it('leaves the Provenance of what is seen to be seen', async () => {
+    const send = await as('doctor, user/*.cruds');
+    expect((await send('GET', 'Provenance?_total=accurate')).body['total']).toBe(1);
+    expect((await send('GET', 'Provenance?target=Observation/obs-mi')).body['entry']).toHaveLength(1);
+    expect((await send('GET', 'Provenance/prv-mi')).status).toBe(200);
+    const changed = { resourceType: 'Provenance', id: 'prv-mi', target: [{ reference: 'Observation/obs-mi' }], recorded: '2026-01-01T00:00:00Z', agent: [{ who: { display: 'y' } }] }; // prettier-ignore
+    expect((await send('PUT', 'Provenance/prv-mi', changed)).status).toBe(200);
   });
 
   it('is behind no page link of another token', async () => {

@@ -14,13 +14,14 @@ export interface About {
   readonly binary: string;
   /** What a document shows, without a securityContext. */
   readonly content: string;
+  readonly provenance: string;
   readonly gone: string;
   readonly name: string;
   readonly number: string;
   readonly date: string;
 }
-export const closed: About = { patient: 'closed', observation: 'obs-cl', consent: 'con-cl', binary: 'bin-cl', content: 'cnt-cl', gone: 'gon-cl', name: 'Hiddenname', number: 'NR-1111', date: '1951-01-01' }; // prettier-ignore
-export const absent: About = { patient: 'absent', observation: 'obs-ab', consent: 'con-ab', binary: 'bin-ab', content: 'cnt-ab', gone: 'gon-ab', name: 'Nobodyname', number: 'NR-9999', date: '1901-09-09' }; // prettier-ignore
+export const closed: About = { patient: 'closed', observation: 'obs-cl', consent: 'con-cl', binary: 'bin-cl', content: 'cnt-cl', provenance: 'prv-cl', gone: 'gon-cl', name: 'Hiddenname', number: 'NR-1111', date: '1951-01-01' }; // prettier-ignore
+export const absent: About = { patient: 'absent', observation: 'obs-ab', consent: 'con-ab', binary: 'bin-ab', content: 'cnt-ab', provenance: 'prv-ab', gone: 'gon-ab', name: 'Nobodyname', number: 'NR-9999', date: '1901-09-09' }; // prettier-ignore
 
 const user = (role: string, scopes: string, more: Partial<Identity> = {}): Identity => ({
   sub: role,
@@ -105,6 +106,8 @@ export async function seed({ send }: Tsela): Promise<void> {
   await put({ resourceType: 'Condition', id: 'cond', subject: { reference: `Patient/${closed.patient}` }, code: { text: marker } });
   await put({ resourceType: 'Encounter', id: 'enc', status: 'finished', class: { code: 'AMB' }, subject: { reference: `Patient/${closed.patient}` } });
   await put({ resourceType: 'Binary', id: closed.binary, contentType: 'text/plain', securityContext: { reference: `Patient/${closed.patient}` }, data: Buffer.from(marker).toString('base64') });
+  for (const [id, observation] of [[closed.provenance, closed.observation], ['prv-mi', 'obs-mi']] as const)
+    await put({ resourceType: 'Provenance', id, target: [{ reference: `Observation/${observation}/_history/2` }], recorded: '2026-01-01T00:00:00Z', agent: [{ who: { reference: 'Practitioner/doctor', display: id === 'prv-mi' ? 'x' : marker } }] });
   await put({ resourceType: 'Binary', id: closed.content, contentType: 'text/plain', data: Buffer.from(marker).toString('base64') });
   await put({ resourceType: 'DocumentReference', id: 'doc', status: 'current', subject: { reference: `Patient/${closed.patient}` }, content: [{ attachment: { url: `Binary/${closed.content}` } }] });
   await put({
@@ -166,6 +169,13 @@ export const probes: readonly (readonly [what: string, probe: Probe])[] = [
   ['a document that refers to a content', (send, a) => send('POST', 'DocumentReference', { resourceType: 'DocumentReference', status: 'current', subject: { reference: 'Patient/mine' }, content: [{ attachment: { url: `Binary/${a.content}` } }] })],
   ['a Binary of the securityContext', (send, a) => send('POST', 'Binary', { resourceType: 'Binary', contentType: 'text/plain', securityContext: { reference: `Patient/${a.patient}` } })],
   ['update of a content', (send, a) => send('PUT', `Binary/${a.content}`, { resourceType: 'Binary', id: a.content, contentType: 'text/plain' })],
+  ['search for its Provenance', get(a => `Provenance?target=Observation/${a.observation}&_total=accurate`)],
+  ['search for the Provenance of a version', get(a => `Provenance?target=Observation/${a.observation}/_history/2`)],
+  ['_has on a Provenance', get(a => `Practitioner?_has:Provenance:agent:target=Observation/${a.observation}`)],
+  ['read of its Provenance', get(a => `Provenance/${a.provenance}`)],
+  ['history of its Provenance', get(a => `Provenance/${a.provenance}/_history`)],
+  ['deletion of its Provenance', (send, a) => send('DELETE', `Provenance/${a.provenance}`)],
+  ['update of its Provenance', (send, a) => send('PUT', `Provenance/${a.provenance}`, { resourceType: 'Provenance', id: a.provenance, target: [{ reference: 'Observation/obs-mi' }], recorded: '2026-01-01T00:00:00Z', agent: [{ who: { display: 'x' } }] })],
   ['ETag 304 probe', get(a => `Observation/${a.observation}`, { 'if-none-match': 'W/"2"' })],
   ['If-Modified-Since probe', get(a => `Observation/${a.observation}`, { 'if-modified-since': new Date(Date.now() + 1e6).toUTCString() })],
   ['vread of the present version', get(a => `Observation/${a.observation}/_history/2`)],
@@ -244,5 +254,6 @@ export const gatherings: readonly string[] = [
   'Observation?_include=*&_count=200', 'Observation?_include:iterate=Observation:has-member&_include=Observation:focus&_count=200',
   'Organization?_revinclude=Patient:organization', 'Practitioner?_revinclude=Observation:performer', 'Patient/mine/$everything',
   'Patient/$everything?_count=200', 'Organization?_revinclude=Patient:organization&_revinclude:iterate=Observation:subject',
+  'Provenance', 'Provenance/_history', 'Provenance?_sort=-recorded', 'Practitioner?_revinclude=Provenance:agent', 'Observation?_revinclude=Provenance:target&_count=200',
   'Observation/obs-to?_elements=focus', 'Observation/obs-mv/_history', 'Observation/obs-mv/_history/1', 'Observation/obs-mv',
 ]; // prettier-ignore
