@@ -142,7 +142,7 @@ export const settings = {
     kind: rate,
     fallback: { count: 600, per: 60_000 },
     shown: '`600/m`',
-    says: 'How many requests one address may send to the token endpoint and to those of introspection, revocation, registration and pushed requests.',
+    says: 'How many requests one address may send to the token endpoint and to those of introspection, revocation, registration, pushed requests and launches.',
     example: '120/m',
   }),
   maxConnections: row({

@@ -22,7 +22,7 @@ export interface AuthorizationOptions {
 }
 
 /** Where apps and servers send secrets and tokens, as people do nowhere. */
-const ofApps = /^\/auth\/(?:token|introspect|revocation|request|reg)(?:\/|$)/;
+const ofApps = /^\/auth\/(?:token|introspect|revoke|register|par|launch)(?:\/|$)/;
 
 export function mountAuthorization({
   authorization,

@@ -35,6 +35,23 @@ it('the token endpoint answers 429 after so many, to this address alone', async 
   expect((await ask('192.0.2.2')).status).toBe(200);
 });
 
+it.each(['token', 'introspect', 'revoke', 'register', 'par', 'launch'])(
+  'programs that ask at /%s are told so as programs are, and are not counted with the forms of people',
+  async endpoint => {
+    const ask = () =>
+      fetch(`${server.origin}/auth/${endpoint}`, {
+        method: 'POST',
+        body: new URLSearchParams({ token: 'x' }),
+        headers: from(`192.0.2.${endpoint.length * 10 + endpoint.charCodeAt(0)}`),
+      });
+    const statuses = [(await ask()).status, (await ask()).status];
+    expect(statuses).not.toContain(429);
+    const refused = await ask();
+    expect(refused.status).toBe(429);
+    expect(refused.headers.get('content-type')).toContain('json');
+  },
+);
+
 it('forms answer with a page, before the password is looked at', async () => {
   const app = await server.app();
   const query = authorizeParams(server, app, {}, pkce().challenge).toString();
