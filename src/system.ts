@@ -1,5 +1,5 @@
 // The wiring, top to bottom: which adapter, which settings, one dispatch. The only importer of adapters.
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { createHash, randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Admission } from './storage/sqlite/writer-client.js';
@@ -109,6 +109,9 @@ export interface System {
 export const version = (
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version;
+
+/** ms */
+const longestPause = 2000;
 
 export interface SystemOptions {
   /** Whether what goes through dispatch is written down; a command of who may read the files is not. */
@@ -292,8 +295,9 @@ export async function createSystem(
           mail: (mail ??= mailBy(config)),
           async post(letter) {
             await queue.add('letter', letter, 'system');
-            // What comes of a reset must not be felt by the next request: it waits for the worker's own time.
-            if (letter.kind !== 'reset') letters?.wake();
+            // What comes of a reset must not be felt by whoever asks next, to see whether there is work to do.
+            const after = letter.kind === 'reset' ? randomInt(longestPause) : 0;
+            setTimeout(() => letters?.wake(), after).unref();
           },
           onEvent,
           onFailure: error => notices.failure(error, 'authorization'),

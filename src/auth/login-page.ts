@@ -15,7 +15,7 @@ export interface PasswordForm {
   readonly question?: string | undefined;
   /** Links to other providers. */
   readonly others?: readonly Html[] | undefined;
-  readonly wrong?: 'name-or-password' | 'passkey' | 'too-late';
+  readonly wrong?: Exclude<Extract<LoginStep, { is: 'refused' }>['why'], 'code'>;
 }
 
 /** Does what a form of a step asks for. */
@@ -63,6 +63,7 @@ export function stepPage(
 const words = {
   'name-or-password': 'The name or the password is not right, or there were too many attempts.',
   passkey: 'The passkey was not accepted.',
+  'only-passkey': 'Your role asks for more than the password: sign in with your passkey.',
   'too-late': 'That took too long: sign in again.',
 };
 

@@ -15,7 +15,10 @@ export type LoginStep =
   | { readonly is: 'wants-code' }
   | { readonly is: 'wants-second-factor'; readonly proposal: Proposal; readonly isWrong: boolean }
   | { readonly is: 'second-factor-on'; readonly codes: readonly string[] }
-  | { readonly is: 'refused'; readonly why: 'name-or-password' | 'code' | 'passkey' | 'too-late' };
+  | {
+      readonly is: 'refused';
+      readonly why: 'name-or-password' | 'code' | 'passkey' | 'only-passkey' | 'too-late';
+    };
 
 export interface Login {
   /** `attempt` names the form that was filled in; a code has to come by the same one. */
@@ -52,6 +55,9 @@ const codeWithin = 5 * 60_000;
 /** An authenticator app has to be found and installed. */
 const setUpWithin = 15 * 60_000;
 const tooLate: LoginStep = { is: 'refused', why: 'too-late' };
+/** Who has a passkey has what the role demands: whoever knows the password alone sets up nothing. */
+const onlyPasskey: LoginStep = { is: 'refused', why: 'only-passkey' };
+export const hasPasskey = ({ passkeys = [] }: Account): boolean => passkeys.length > 0;
 const withCode = ({ first = ['pwd'] }: Step): readonly string[] => [...new Set([...first, 'otp', 'mfa'])];
 
 const standOf = ({ password = '' }: Account): string => hashed(password);
@@ -104,6 +110,7 @@ export function createLogin({ documents, accounts, secrets, roles, passkeys, tel
         return { is: 'wants-code' };
       }
       if (!(await demandsSecondFactor(account))) return { is: 'signed-in', account, amr: ['pwd'] };
+      if (hasPasskey(account)) return onlyPasskey;
       await waitFor(attempt, { account: account.id, stand: standOf(account), wants: 'second-factor' });
       return { is: 'wants-second-factor', proposal: proposeSecondFactor(account), isWrong: false };
     },
@@ -111,6 +118,7 @@ export function createLogin({ documents, accounts, secrets, roles, passkeys, tel
       const isEnough = account.totp === undefined && !(await demandsSecondFactor(account));
       if (isEnough || amr.includes('mfa')) return { is: 'signed-in', account, amr };
       const wants = account.totp === undefined ? 'second-factor' : 'code';
+      if (wants === 'second-factor' && hasPasskey(account)) return onlyPasskey;
       await waitFor(attempt, { account: account.id, stand: standOf(account), wants, first: amr });
       if (wants === 'code') return { is: 'wants-code' };
       return { is: 'wants-second-factor', proposal: proposeSecondFactor(account), isWrong: false };

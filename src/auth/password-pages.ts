@@ -13,7 +13,7 @@ import { isSameOrigin, readForm, type Middleware } from './endpoints.js';
 import type { AccessEvent } from './events.js';
 import { html, sendPage, type Html } from './html.js';
 import { resetLetter, type PostLetter, type Tell } from './letters.js';
-import type { Login } from './login.js';
+import { hasPasskey, type Login } from './login.js';
 import { recoveryCodes, secondFactorFields } from './login-page.js';
 import { endEverything } from './own-session.js';
 import type { Links } from './upstream-links.js';
@@ -132,7 +132,8 @@ async function choose(
     return notGood(options, ctx);
   }
   const { account, purpose } = found;
-  const wantsFactor = account.totp === undefined && (await login.demandsSecondFactor(account));
+  const wantsFactor =
+    account.totp === undefined && !hasPasskey(account) && (await login.demandsSecondFactor(account));
   const show = (wrong?: string): void =>
     sendPage(
       ctx,

@@ -202,6 +202,16 @@ onEveryServer(
       expect((await using(key, { counter: 0 })).status).toBe(401);
     });
 
+    it('is what a role demands: the password alone sets up no other second factor', async () => {
+      const { key } = await owner(server(), 'raised');
+      const { id } = (await server().authorization.accounts.byName('raised'))!;
+      await server().authorization.accounts.change(id, account => ({ ...account, roles: ['administrator'] }));
+      const { page } = await enter(server(), 'raised');
+      expect([page.response!.status, page.text]).toEqual([401, expect.stringContaining('sign in with your passkey')]); // prettier-ignore
+      expect(page.text).not.toContain('name="secret"');
+      expect((await using(key)).page.text).toContain('People who can sign in');
+    });
+
     it('answers within ten minutes', async () => {
       const { key } = await owner(server(), 'asleep');
       const { browser, url, question } = await asked();
