@@ -5,7 +5,7 @@ import { FhirError } from '../errors.js';
 import { resourceTypes } from '../fhir/definitions.js';
 import { refKey, type Ref } from '../fhir/resource.js';
 import { followsLinks, matches, type Indexed, type Resolve } from '../search/matches.js';
-import { all, and, none, not, or, type Leaf, type Node, type SearchPlan } from '../search/plan.js';
+import { and, none, type Node, type SearchPlan } from '../search/plan.js';
 import type { CustomParameters } from '../search/parameters.js';
 import type { Row } from '../search/rows.js';
 import { WriteConflict, type HistoryScope, type Page, type RowsOf, type ServedStore, type Version, type Write } from '../storage/store.js'; // prettier-ignore
@@ -14,6 +14,7 @@ import { isRestricted, mayDo, type Grant, type Permission } from './grant.js';
 import { checkMasks, maskedBody, noMasks } from './masks.js';
 import { checkJoining } from './memberships.js';
 import { consentSystem } from './patient-consent.js';
+import { foundAmong, linkParams, restrict, searchable } from './narrowing.js';
 import { isByServer } from './server-writes.js';
 
 export type GuardedStore = ServedStore & {
@@ -147,6 +148,26 @@ export function guarded(
     }
   };
 
+  /** Where what is seen depends on what it refers to, what is written refers to what is seen: else reading it back would tell. */
+  const checkLed = async (writes: readonly Write[]): Promise<void> => {
+    const own = new Set(writes.map(write => refKey(write.ref)));
+    for (const [index, write] of writes.entries()) {
+      if (isByServer(write) || write.body === undefined) continue;
+      const params = linkParams(grant.visible(write.ref.type));
+      if (params.size === 0) continue;
+      const led = (rows: readonly Row[]): string[] =>
+        rows.flatMap(row => (row.kind === 'reference' && params.has(row.param) ? [row.target] : []));
+      const had = led(write.replaces);
+      for (const key of led(write.rows)) {
+        const [, type, id] = /^([A-Z][A-Za-z]+)\/([^/]+)$/.exec(key) ?? [];
+        if (type === undefined || id === undefined || own.has(key) || had.includes(key)) continue;
+        const version = await store.read({ type, id });
+        if (version === undefined || !(await seesContent(version)))
+          throw new WriteConflict('required', index, key);
+      }
+    }
+  };
+
   return {
     capabilities: store.capabilities,
     async read(ref, version) {
@@ -187,6 +208,7 @@ export function guarded(
         await checkJoining(write, grant, () => store.read(write.ref, write.expected));
       }
       await checkRequired(writes);
+      await checkLed(writes);
       const isJudged = belongs('Binary') && concernsBinary(writes);
       if (isJudged) await binaries.checkReferred(writes);
       return store.commit(
@@ -246,62 +268,6 @@ function permissionOf({ ref, expected, body }: Write, grant: Grant): Permission 
   if (body === undefined) return 'delete';
   return expected === 0 && grant.permits('create', ref.type) ? 'create' : 'update';
 }
-
-/** What of the type a grant may come upon by a search, a chain, an include or a history. */
-const searchable = (grant: Grant, type: string): Node =>
-  grant.permits('search', type)
-    ? grant.visible(type, 'search')
-    : grant.permits('read', type)
-      ? grant.visible(type)
-      : none;
-
-/** ANDs what may be found to the far end of every link and backlink of a node; a grant's own links lead anywhere. */
-function restrict(node: Node, found: (type: string) => Node): Node {
-  switch (node.op) {
-    case 'and':
-      return and(...node.nodes.map(each => restrict(each, found)));
-    case 'or':
-      return or(...node.nodes.map(each => restrict(each, found)));
-    case 'not':
-      return not(restrict(node.node, found));
-    case 'link': {
-      const inner = restrict(node.node, found);
-      const open = node.types.filter(type => found(type).op === 'all');
-      const narrow = node.types.filter(type => !['all', 'none'].includes(found(type).op));
-      return or(
-        open.length === 0 ? none : { ...node, types: open, node: inner },
-        ...narrow.map((type): Node => ({
-          ...node,
-          types: [type],
-          node: and(inner, found(type)),
-        })),
-      );
-    }
-    case 'backlink': {
-      const visible = found(node.type);
-      return visible.op === 'none' ? none : { ...node, node: and(restrict(node.node, found), visible) };
-    }
-    case 'all':
-    case 'none':
-    case 'row':
-      return node;
-  }
-}
-
-/** What may be found among the types, as one node: each type's own condition where they differ. */
-function foundAmong(types: readonly string[], found: (type: string) => Node): Node {
-  const nodes = types.map(found);
-  if (nodes.every(node => node.op === 'all')) return all;
-  if (types.length === 1) return nodes[0]!;
-  return or(...types.map((type, i) => and(isType(type), nodes[i]!)));
-}
-
-const isType = (type: string): Leaf => ({
-  op: 'row',
-  kind: 'token',
-  param: '_type',
-  where: [{ column: 'code', is: 'eq', value: type }],
-});
 
 /** So many pages of the store are looked through for one page of what the grant sees; then it ends short, with a link. */
 const mostPages = 50;

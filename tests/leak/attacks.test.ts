@@ -170,6 +170,21 @@ onEveryStore('an attack', { audit: 'on' }, tsela => {
     expect((await asPatient('POST', 'Communication', { resourceType: 'Communication', status: 'completed', sender: me })).status).toBe(201);
   });
 
+  it('by a Provenance of one\'s own about what is hidden is told what one is told of what is not there', async () => {
+    const send = await as(doctor('user/*.cruds'));
+    const about = (...keys: string[]) => ({ resourceType: 'Provenance', target: keys.map(reference => ({ reference })), recorded: '2026-01-01T00:00:00Z', agent: [{ who: { display: 'x' } }] });
+    const answers = [];
+    for (const key of [`Observation/${closed.observation}`, `Observation/${absent.observation}`, `Patient/${closed.patient}`])
+      answers.push((await send('POST', 'Provenance', about('Observation/obs-mi', key))).status);
+    expect(answers).toEqual([400, 400, 400]);
+    const own = await send('POST', 'Provenance', about('Observation/obs-mi', 'http://elsewhere.test/fhir/Observation/1'));
+    expect(own.status).toBe(201);
+    expect((await send('GET', `Provenance/${own.body['id']}`)).status).toBe(200);
+    expect((await send('PUT', `Provenance/${own.body['id']}`, { ...about(`Observation/${closed.observation}`), id: own.body['id'] })).status).toBe(400);
+    const header = { 'x-provenance': JSON.stringify({ resourceType: 'Provenance', recorded: '2026-01-01T00:00:00Z', agent: [{ who: { display: 'x' } }] }) };
+    expect((await send('POST', 'Basic', { resourceType: 'Basic', code: { text: 'x' } }, header)).status).toBe(201);
+  });
+
   it('by a page that was just answered sees nothing of a record that is being closed', async () => {
     const grant = await tsela().system.compile(doctor('user/*.cruds'));
     const send = tsela().as(grant);
