@@ -292,6 +292,19 @@ for (const store of stores) {
           expect(again.response?.status).toBe(400);
         });
 
+        it('by fifty uses of one answer at once: one signs in', async () => {
+          ministry.person = { sub: 'victim', amr: ['pwd'] };
+          const browser = new Browser();
+          const form = await browser.follow(`${server.origin}/auth/manage`);
+          const [, path = ''] = /href="(\/auth\/[^"]*\/upstream\?to=ministry)"/.exec(form.text!) ?? [];
+          const out = await browser.follow(server.origin + path);
+          const back = await browser.open((await browser.follow(out.url)).url);
+          const at = new URL(back.headers.get('location')!, server.origin).href;
+          const raced = await Promise.all(Array.from({ length: 50 }, () => browser.open(at)));
+          expect(raced.filter(({ status }) => status === 303)).toHaveLength(1);
+          expect(raced.filter(({ status }) => status === 400)).toHaveLength(49);
+        });
+
         it('by the answer to another browser, or to another interaction of the same', async () => {
           ministry.person = { sub: 'victim', amr: ['pwd'] };
           const attacker = new Browser();
