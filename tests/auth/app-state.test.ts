@@ -1,7 +1,8 @@
 // Every sentence of the specification about app state that binds the server, in its order.
 // https://hl7.org/fhir/smart-app-launch/app-state.html
 import { beforeAll, describe, expect, it } from 'vitest';
-import { json, onEveryServer, password, signedIn, tokenRequest, type App } from './smart-server.js';
+import { administrator } from './people-setup.js';
+import { json, onEveryServer, signedIn, tokenRequest, type App } from './smart-server.js';
 
 const system = 'https://app.example.org';
 const url = `${system}/display-preferences-v2`;
@@ -211,9 +212,8 @@ onEveryServer('the state of apps', server => {
     });
 
     it('administrators and services, where it is about the whole place', async () => {
-      const fhirUser = 'Practitioner/doctor';
-      await server().authorization.accounts.add({ name: 'admin', password, fhirUser, roles: ['administrator'] }); // prettier-ignore
-      const admin = await tokenOf(app, { as: 'admin' });
+      const { browser } = await administrator(server(), 'admin');
+      const admin = await tokenOf(app, { browser });
       expect((await create(doctor, about(undefined))).status).toBe(403);
       const made = await create(admin, about(undefined));
       expect(made.status).toBe(201);
