@@ -185,6 +185,40 @@ onEveryStore('an attack', { audit: 'on' }, tsela => {
     expect((await send('POST', 'Basic', { resourceType: 'Basic', code: { text: 'x' } }, header)).status).toBe(201);
   });
 
+  it('by what only those who run the server may do is refused', async () => {
+    const parameters = (...parameter: object[]) => ({ resourceType: 'Parameters', parameter });
+    const url = parameters({ name: 'url', valueUri: 'urn:x' });
+    const requests: [string, string, object?][] = [
+      ['POST', '$reindex', url],
+      ['POST', 'SearchParameter/$reindex', url],
+      ['POST', 'ImplementationGuide/$install', parameters()],
+      ['POST', 'Patient/mine/$move', parameters({ name: 'facility', valueCode: 'x' })],
+      ['POST', 'Observation/obs-mi/$expunge', parameters({ name: 'expungeEverything', valueBoolean: true })],
+      ['POST', 'SearchParameter', { resourceType: 'SearchParameter', url: 'urn:x', name: 'x', status: 'active', description: 'x', code: 'x', base: ['Patient'], type: 'token', expression: 'Patient.active' }],
+      ['GET', 'AuditEvent/$broken-glass'],
+      ['GET', 'AuditEvent'],
+      ['POST', 'AuditEvent', { resourceType: 'AuditEvent', type: { code: 'x' }, recorded: '2026-01-01T00:00:00Z', agent: [{ requestor: true }], source: { observer: { display: 'x' } } }],
+      ['POST', 'PractitionerRole', { resourceType: 'PractitionerRole', practitioner: { reference: 'Practitioner/doctor' }, organization: { reference: 'Organization/org' } }],
+    ];
+    for (const role of ['doctor', 'nurse', 'pharmacist', 'laboratory', 'reception', 'patient']) {
+      const user = { account: role, fhirUser: role === 'patient' ? 'Patient/mine' : `Practitioner/${role}`, roles: [role], ...(role === 'patient' ? { patients: ['mine'] } : {}) };
+      const send = await as({ ...doctor('user/*.cruds'), user });
+      for (const [method, path, body] of requests)
+        expect([role, path, (await send(method, path, body)).status]).toEqual([role, path, /\$(?:move|expunge)$/.test(path) ? expect.toBeOneOf([403, 404]) : 403]);
+    }
+    expect((await tsela().send('GET', 'Observation/obs-mi')).status).toBe(200);
+  });
+
+  it('by a token that may write and not read is told nothing of what is there', async () => {
+    const patch = { 'content-type': 'application/json-patch+json', prefer: 'return=representation' };
+    for (const scopes of ['user/Observation.u', 'user/Observation.cud']) {
+      const send = await as(doctor(scopes));
+      for (const id of ['obs-mi', 'obs-ab'])
+        expect((await send('PATCH', `Observation/${id}`, [{ op: 'test', path: '/status', value: 'final' }], patch)).status).toBe(404);
+      expect((await send('PATCH', 'Observation?_id=obs-mi', [], patch)).status).toBe(403);
+    }
+  });
+
   it('by a page that was just answered sees nothing of a record that is being closed', async () => {
     const grant = await tsela().system.compile(doctor('user/*.cruds'));
     const send = tsela().as(grant);
