@@ -1,6 +1,8 @@
 // Large Bundles are carried out in a thread of their own (bundle-thread.ts): there their garbage is collected, and reads
 // go on as in peace. The thread starts with the first of them and stays; until it is there, and for what it cannot
 // carry, the main thread works in turns (fhir/in-turns.ts). docs/decisions/0090-large-bundles.md
+import { availableParallelism } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
 import { Worker, type MessagePort } from 'node:worker_threads';
 import { OPEN, type Grant } from '../auth/grant.js';
 import { identityOf } from '../auth/smart-grant.js';
@@ -19,6 +21,16 @@ import type { Held } from './owner.js';
 const large = 100_000;
 /** ms from one start to the next, where the thread does not live. */
 const restart = 30_000;
+
+const fewProcessors = 2;
+/**
+ * V8 collects garbage with four threads more, whatever the machine has: on two processors they keep the main thread waiting
+ * for one. Both flags are read when they are needed, not at the start. https://nodejs.org/api/v8.html#v8setflagsfromstringflags
+ */
+function oneCollector(): void {
+  setFlagsFromString('--no-parallel-scavenge');
+  setFlagsFromString('--concurrent-marking-max-worker-num=1');
+}
 
 export interface LargeBundles {
   readonly dispatch: Dispatch;
@@ -96,6 +108,7 @@ class BundleThread {
   constructor(private readonly options: LargeBundlesOptions) {
     const { config, origin, isAudited, main, heap } = options;
     const beginning: Beginning = { config, origin, isAudited, base: main.settings.bases[0]!, line: this.line.buffer }; // prettier-ignore
+    if (availableParallelism() <= fewProcessors) oneCollector();
     this.worker = new Worker(new URL('./bundle-thread.js', import.meta.url), {
       workerData: beginning,
       ...(heap === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heap } }),
