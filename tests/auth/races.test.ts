@@ -2,10 +2,13 @@
 import { expect, it } from 'vitest';
 import {
   assertion,
+  authorizeParams,
+  Browser,
   exchange,
   json,
   launch,
   onEveryServer,
+  pkce,
   refresh,
   signedIn,
   tokenRequest,
@@ -44,5 +47,26 @@ onEveryServer('fifty at once', server => {
       client_assertion: await assertion(server(), app),
     };
     expect(await winners(many.map(() => tokenRequest(server(), app, fields)))).toHaveLength(1);
+  });
+
+  it('with one launch of an EHR: one gets a code', async () => {
+    const app = await server().app({ trusted: true, launchUri: 'https://app.example.org/launch' });
+    const ehr = await server().app({ launches: true, trusted: true, scopes: ['user/*.rs'] });
+    const browser = new Browser();
+    const { access_token: token } = await signedIn(server(), ehr, { scope: 'user/*.rs', browser });
+    const started = await fetch(`${server().origin}/auth/launch`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+      body: JSON.stringify({ client_id: app.id, patient: 'mine' }),
+    });
+    const { launch: value } = (await json(started)) as { launch: string };
+    const options = { scope: 'launch patient/*.rs', params: { launch: value } };
+    const query = authorizeParams(server(), app, options, pkce().challenge).toString();
+    const ends = await Promise.all(
+      many.map(() => browser.follow(`${server().origin}/auth/authorize?${query}`)),
+    );
+    // The others are told so, or, where the session's cookie was being changed, asked to sign in.
+    expect(ends.filter(({ url }) => new URL(url).searchParams.has('code'))).toHaveLength(1);
+    expect((await launch(server(), app, { ...options, browser })).back.searchParams.get('error')).toBe('invalid_request'); // prettier-ignore
   });
 });

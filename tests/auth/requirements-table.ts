@@ -62,7 +62,7 @@ export const attacks: Table = {
     'attacks: is refused',
   ],
   'code replay, race, other client, guessed verifier': ['tokens: used twice ends what was issued', 'races: with one code', 'tokens: of another client is refused', 'attacks: who has a code and guesses verifiers'], // prettier-ignore
-  'launch of another, reused, guessed': ['launch: is for one app, one user and one time'],
+  'launch of another, reused, guessed, raced': ['launch: is for one app, one user and one time', 'races: with one launch of an EHR'], // prettier-ignore
   'two launches in one session': ['launch: goes on without signing in again, with a context of its own'],
   'framed pages, foreign forms, another browser': ['launch: that no other site can frame'],
   'wider consent': ['launch: never widens what was asked', 'remembered: is of no use to a wider request'],
