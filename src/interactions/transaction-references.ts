@@ -62,7 +62,8 @@ export function entryReferences(context: Context, judge: Judge, places: Places):
         const place = placeOf(reference) ?? (root === undefined ? undefined : placeOf(root + reference));
         const kind = place === undefined ? parseReference(reference).kind : 'literal';
         if (place !== undefined) found.set(reference, place);
-        else if (kind === 'conditional') found.set(reference, await at(expression(), () => select(reference)));
+        else if (kind === 'conditional')
+          found.set(reference, await at(expression(), () => select(reference)));
         else if (kind === 'urn') {
           throw new FhirError(
             'invalid-reference',

@@ -71,7 +71,11 @@ test('are found in the commit after which they are there, and gone with the last
 
 test('of a commit are seen by the condition of the next one in its group', async () => {
   const world = new World(store);
-  const condition = { plan: world.plan(leaf('string', 's', contains('value', 'unth'))), found: [], locks: [] };
+  const condition = {
+    plan: world.plan(leaf('string', 's', contains('value', 'unth'))),
+    found: [],
+    locks: [],
+  };
   const [one, two, ...others] = Array.from({ length: 6 }, (_, i) =>
     store.commit([world.write(world.ref(), [string('s', `Munthali ${i}`)], i === 0 ? {} : { condition })]),
   );
