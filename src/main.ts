@@ -8,7 +8,7 @@ import { OPEN } from './auth/grant.js';
 import { checkServing, isAudited, isThisMachine, unknownSettings, type Config } from './config.js';
 import { FhirError } from './errors.js';
 import { createHttp, fhirPath } from './http/http.js';
-import { askedFrom } from './http/sender.js';
+import { asked } from './http/sender.js';
 import { openDistrict, type District } from './system/district.js';
 import { carryLargeBundles, type LargeBundles } from './system/large-bundles.js';
 import { createSystem, type Notices, type System } from './system.js';
@@ -160,7 +160,7 @@ const told =
     const client = 'client' in more ? more.client : undefined;
     const principal =
       account !== undefined ? `user:${account}` : client === undefined ? 'nobody' : `client:${client}`;
-    const address = askedFrom();
+    const address = asked.getStore();
     const agent = {
       principal,
       ...(client === undefined ? {} : { client }),

@@ -5,10 +5,11 @@ import type { Context, Middleware } from 'koa';
 import mount from 'koa-mount';
 import { authPath, type AuthorizationServer } from '../auth/authorization-server.js';
 import { html, sendPage } from '../auth/html.js';
+import { libraryContext } from '../auth/library-context.js';
 import { FhirError } from '../errors.js';
 import { checkHost } from './host.js';
 import type { CountRequest, Kind } from './rate-limit.js';
-import { asking, type Sender } from './sender.js';
+import { asked, type Sender } from './sender.js';
 
 const described = new RegExp(`^/\\.well-known/(oauth-authorization-server|openid-configuration)${authPath}$`);
 
@@ -63,9 +64,22 @@ export function mountAuthorization({
     });
     if (counted(ctx, sender, count)) {
       const { middleware } = mounted;
-      await asking(sender.address, async () => void (await middleware(ctx, next)));
+      await followed(() => asked.run(sender.address, async () => void (await middleware(ctx, next))));
     }
   };
+}
+
+let underWay = 0;
+
+/** Promises are followed only while requests here are under way: all others would pay for it, too. */
+async function followed(work: () => Promise<unknown>): Promise<void> {
+  underWay++;
+  try {
+    await work();
+  } finally {
+    underWay--;
+    if (underWay === 0) for (const storage of [asked, libraryContext]) storage.disable();
+  }
 }
 
 /** Whether it may go on; to who reads pages a refusal is one. */

@@ -68,10 +68,5 @@ function plain(address: string): string {
     .replace(/^::ffff:(?=\d+\.)/, '');
 }
 
-const asked = new AsyncLocalStorage<string>();
-
-/** What is done by `work` is done for this address. */
-export const asking = <T>(address: string, work: () => T): T => asked.run(address, work);
-
-/** The address that what is happening was asked from, within `asking`. */
-export const askedFrom = (): string | undefined => asked.getStore();
+/** Of the address that what is happening was asked from. To be disabled whenever nothing is. */
+export const asked = new AsyncLocalStorage<string>();
