@@ -263,7 +263,7 @@ export const settings = {
     kind: url('a redis:// or rediss:// URL', 'redis:', 'rediss:'),
     fallback: undefined,
     shown: 'none',
-    says: 'The Redis for job queues; nothing uses it yet.',
+    says: 'A Redis by which several processes of one server count requests together.',
     example: 'redis://127.0.0.1:6379',
     secret: true,
   }),

@@ -82,6 +82,7 @@ const packageRooms: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['audit'],
   '@lhncbc/ucum-lhc': ['fhir'],
   nodemailer: ['notifications'],
+  ioredis: ['http'],
   commander: ['cli'],
 };
 

@@ -93,7 +93,8 @@ export function createHttp(options: HttpOptions): Http {
       : 'Accept, Accept-Encoding, Authorization, Origin';
   const checkHost = hostCheck(config);
   const senderIn = senderBehind(config.trustedProxies);
-  const count = requestLimits(config);
+  const limits = requestLimits(config, log);
+  const { count } = limits;
   let origin = originOf(config);
   // https://www.rfc-editor.org/rfc/rfc6797
   const always = origin.startsWith('https:') ? ['strict-transport-security', 'max-age=31536000'] : [];
@@ -126,7 +127,7 @@ export function createHttp(options: HttpOptions): Http {
     try {
       checkHost(req.headers);
       const sender = senderOf(req);
-      let limits = count('address', sender);
+      let left = count('address', sender);
       const headers = req.headers as FhirRequest['headers'];
       const url = req.url!;
       const preflight = cors.preflight(req.method, headers, isPublic(url));
@@ -151,8 +152,8 @@ export function createHttp(options: HttpOptions): Http {
         isPublic(url) && headers['authorization'] === undefined
           ? NOBODY
           : await options.authenticate({ headers, base, method, url: origin + url });
-      if (grant !== NOBODY) limits = count('client', sender, grant);
-      said.push(...limits);
+      if (grant !== NOBODY) left = count('client', sender, grant);
+      said.push(...left);
       const mayHaveBody = withBody.has(method) && grant !== NOBODY;
       const body = mayHaveBody ? await readBody(req, res, config.bodyLimit) : undefined;
       const request: FhirRequest = {
@@ -316,6 +317,7 @@ export function createHttp(options: HttpOptions): Http {
           await server.close();
           // A client that went away does not end what it asked for: the store is only closed after that.
           if (running > 0) await new Promise<void>(resolve => (whenIdle = resolve));
+          limits.close();
         },
       };
     },

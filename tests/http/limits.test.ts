@@ -18,7 +18,7 @@ const from = (address: string, path = '/fhir/Basic/1', init: RequestInit = {}): 
 describe('a bucket', () => {
   it('gives its count at once, then as many in each period', () => {
     let at = 0;
-    const take = createLimiter({ count: 3, per: 30_000 }, () => at);
+    const { take } = createLimiter({ count: 3, per: 30_000 }, () => at);
     expect([take('a'), take('a'), take('a')].map(({ remaining }) => remaining)).toEqual([2, 1, 0]);
     expect(take('a')).toEqual({ limit: 3, remaining: 0, reset: 30, wait: 10 });
     expect(take('b').wait).toBeUndefined();
@@ -33,7 +33,7 @@ describe('a bucket', () => {
 
   it('is remembered for as long as it is not full, whatever others do', () => {
     let at = 0;
-    const take = createLimiter({ count: 2, per: 10_000 }, () => at);
+    const { take } = createLimiter({ count: 2, per: 10_000 }, () => at);
     at = 9_000;
     take('a');
     take('a');
