@@ -36,7 +36,7 @@ export function shareLimits(
   log: Pick<Log, 'warn' | 'info'>,
 ): SharedLimits {
   const self = randomUUID();
-  const channel = `tsela:limits:${digest(server)}`;
+  const channel = channelOf(server);
   const taken = new Map<string, number>();
   // What could not be told at once is of no use later.
   const options: RedisOptions = { enableOfflineQueue: false, maxRetriesPerRequest: 0 };
@@ -79,6 +79,9 @@ export function shareLimits(
     },
   };
 }
+
+/** Where the processes of a server tell each other. */
+export const channelOf = (server: string): string => `tsela:limits:${digest(server)}`;
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('base64url').slice(0, 22);
 

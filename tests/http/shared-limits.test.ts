@@ -2,6 +2,7 @@
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createLimiter } from '../../src/http/rate-limit.js';
+import { channelOf } from '../../src/http/shared-limits.js';
 import { rawExchange, serve, type Served } from './serve.js';
 
 const redisUrl = process.env['REDIS_URL'];
@@ -25,20 +26,11 @@ async function ask({ port }: Served, address: string): Promise<number> {
   return Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]);
 }
 
-/** Where so many listen, and nobody anywhere else. */
-async function channelOf(many: number): Promise<string> {
+/** Resolves when so many listen. */
+async function listening(many: number): Promise<void> {
   const redis = new Redis(redisUrl!);
-  let channel = '';
-  await expect
-    .poll(async () => {
-      const channels = (await redis.pubsub('CHANNELS', 'tsela:limits:*')) as string[];
-      channel = channels[0] ?? '';
-      const told = channels.map(one => redis.publish(one, 'null'));
-      return Promise.all(told);
-    })
-    .toEqual([expect.toSatisfy((heard: number) => heard >= many)]);
+  await expect.poll(() => redis.publish(channelOf(`http://${host()}`), 'null')).toBe(many);
   redis.disconnect();
-  return channel;
 }
 
 it('takes from a bucket what others took, and no more than there is', () => {
@@ -58,11 +50,11 @@ describe.skipIf(redisUrl === undefined)('processes with a Redis (needs REDIS_URL
     servers++;
     const heard: string[] = [];
     const ear = new Redis(redisUrl!);
-    ear.on('pmessage', (_, __, text: string) => heard.push(text));
-    await ear.psubscribe('tsela:limits:*');
+    ear.on('message', (_, text: string) => heard.push(text));
+    await ear.subscribe(channelOf(`http://${host()}`));
     try {
       const [first, second] = [await processOf(redisUrl!), await processOf(redisUrl!)];
-      await channelOf(3); // with the ear
+      await listening(3); // with the ear
       for (let i = 0; i < 3; i++) expect(await ask(first, '192.0.2.1')).toBe(200);
       await expect.poll(() => heard.some(text => text.includes(',3]'))).toBe(true);
       expect(await ask(second, '192.0.2.1')).toBe(200);
@@ -78,7 +70,8 @@ describe.skipIf(redisUrl === undefined)('processes with a Redis (needs REDIS_URL
   it('of another server with the same Redis count by themselves, and what is no word of theirs is not listened to', async () => {
     servers++;
     const one = await processOf(redisUrl!);
-    const channel = await channelOf(1);
+    await listening(1);
+    const channel = channelOf(`http://${host()}`);
     const mouth = new Redis(redisUrl!);
     const words = ['', 'null', '{"took":1}', '{"took":[["constructor x",1]]}', '{"took":[["address x",-9]]}'];
     for (const text of words) expect(await mouth.publish(channel, text)).toBe(1);
