@@ -13,7 +13,7 @@ import {
 } from './conditions.js';
 import type { Connection } from './connection.js';
 import type { Kind, Param } from './dictionary.js';
-import { allOf, anyOf, inList, isNo, isYes, no, yes, type Fragment } from './fragment.js';
+import { allOf, anyOf, inList, isNo, no, notOf, yes, type Fragment } from './fragment.js';
 import { keptSet } from './kept.js';
 import { present, someRow } from './pack.js';
 import type { Query, Steps } from './query.js';
@@ -33,10 +33,8 @@ export function* filter(query: Query, kind: Kind, node: Node, r: string, cur: st
       for (const one of node.nodes) parts.push(yield* filter(query, kind, one, r, cur));
       return node.op === 'and' ? allOf(parts) : anyOf(parts);
     }
-    case 'not': {
-      const inner = yield* filter(query, kind, node.node, r, cur);
-      return isYes(inner) ? no : isNo(inner) ? yes : { ...inner, sql: `NOT ${inner.sql}` };
-    }
+    case 'not':
+      return notOf(yield* filter(query, kind, node.node, r, cur));
     case 'link':
       return yield* linkFilter(query, kind, node, r);
     case 'backlink':

@@ -39,6 +39,11 @@ function join(fragments: readonly Fragment[], by: string, nothing: Fragment, dec
 }
 export const allOf = (fragments: readonly Fragment[]): Fragment => join(fragments, ' AND ', yes, no);
 export const anyOf = (fragments: readonly Fragment[]): Fragment => join(fragments, ' OR ', no, yes);
+/** The opposite, which is none as a join. */
+export function notOf({ sql, args, cur = false }: Fragment): Fragment {
+  if (sql === yes.sql) return no;
+  return sql === no.sql ? yes : { sql: `NOT ${sql}`, args, cur };
+}
 
 /** Conditions as joins, where they can be, and what is left of them. */
 export function joined(fragments: readonly Fragment[]): { readonly joins: Fragment; readonly on: Fragment } {

@@ -1,6 +1,6 @@
 // Promises about order: keys, ties, several values, none.
 import { expect } from 'vitest';
-import { all } from '../../../src/search/plan.js';
+import { all, and, not } from '../../../src/search/plan.js';
 import {
   asc,
   date,
@@ -17,7 +17,7 @@ import {
   type Promises,
 } from './suite.js';
 import type { Row } from '../../../src/search/rows.js';
-import type { SortKey } from '../../../src/search/plan.js';
+import type { Node, SortKey } from '../../../src/search/plan.js';
 
 export function sortPromises(promise: Promises): void {
   promise('goes in order of creation without sort keys, whatever is updated', async world => {
@@ -101,6 +101,29 @@ export function sortPromises(promise: Promises): void {
       }
     }
   });
+
+  promise(
+    'judges what refers to one target, latest first, by what it has and by what it has not',
+    async world => {
+      const types = ['Appointment'];
+      const refs = Array.from({ length: 6 }, () => world.ref('Appointment'));
+      for (const [i, ref] of refs.entries())
+        await world.put(ref, [
+          date('date', 1000 * i),
+          reference('actor', 'Patient/one'),
+          token('status', i % 2 ? 'x' : 'y', 'urn:1'),
+        ]);
+      const latest = [...refs].reverse();
+      const one = leaf('reference', 'actor', eq('target', 'Patient/one'));
+      const x = leaf('token', 'status', eq('system', 'urn:1'), eq('code', 'x'));
+      for (const count of [100, 1, 2]) {
+        const find = (where: Node): Promise<string[]> =>
+          world.find(and(one, where), { types, sort: [desc('date', 'date')], count });
+        expect(await find(x)).toEqual(ids(...latest.filter((_, i) => i % 2 === 0)));
+        expect(await find(not(x))).toEqual(ids(...latest.filter((_, i) => i % 2)));
+      }
+    },
+  );
 
   promise('sorts by several keys', async world => {
     const rows: [string, number | undefined][] = [
