@@ -1,7 +1,6 @@
 // A whole server on a port with people, apps and records, and what an app and a browser do to get a token from it.
 import { createHash, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SignJWT } from 'jose';
@@ -11,6 +10,7 @@ import type { Account } from '../../src/auth/accounts.js';
 import type { NewClient } from '../../src/auth/clients.js';
 import { defaultConfig, type Config } from '../../src/config.js';
 import { start, type Running } from '../../src/main.js';
+import { freePort } from '../free-port.js';
 import { stores } from '../system.js';
 
 export const password = 'a long enough password';
@@ -114,15 +114,6 @@ export async function openSmartServer(
   if (seeded) await seed(server);
   return server;
 }
-
-/** A port that is free now: with a public address the server does not tell where it listens. */
-const freePort = (): Promise<number> =>
-  new Promise(resolve => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => resolve(port));
-    });
-  });
 
 async function dropDatabase(config: Config): Promise<void> {
   const { MongoClient } = await import('mongodb');

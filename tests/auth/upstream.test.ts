@@ -1,13 +1,13 @@
 // Signing in through another OpenID provider, a real one on a port of its own.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readLoginProviders } from '../../src/auth/login-providers.js';
 import { stores } from '../system.js';
+import { freePort } from '../free-port.js';
 import {
   authorizeParams,
   Browser,
@@ -23,14 +23,6 @@ import {
 import { openUpstreamProvider, type UpstreamProvider } from './upstream-provider.js';
 
 const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
-const freePort = (): Promise<number> =>
-  new Promise(resolve => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => resolve(port));
-    });
-  });
-
 type At = Awaited<ReturnType<Browser['follow']>>;
 
 for (const store of stores) {

@@ -1,24 +1,13 @@
 // Passkeys in a real Chromium with its virtual authenticator: added at the management page, used there and on the way to an
 // app, under the pages' own policy. https://www.w3.org/TR/webauthn-3/#sctn-automation
-import { existsSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
-import { chromium, type Browser, type CDPSession, type Page } from 'playwright-core';
+import type { Browser, CDPSession, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { authorizeParams, openSmartServer, password, pkce, type SmartServer } from '../auth/smart-server.js';
+import { freePort } from '../free-port.js';
+import { lackingChromium, startChromium } from './chromium.js';
 
-const executablePath = '/usr/bin/chromium';
-const isAbsent = !existsSync(executablePath);
-
-const freePort = (): Promise<number> =>
-  new Promise(resolve => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => resolve(port));
-    });
-  });
-
-describe.skipIf(isAbsent)(
-  `passkeys in Chromium${isAbsent ? ` (skipped: without ${executablePath})` : ''}`,
+describe.skipIf(lackingChromium !== undefined)(
+  `passkeys in Chromium${lackingChromium === undefined ? '' : ` (skipped: without ${lackingChromium})`}`,
   () => {
     let server: SmartServer;
     let browser: Browser;
@@ -27,10 +16,7 @@ describe.skipIf(isAbsent)(
     beforeAll(async () => {
       const port = await freePort();
       server = await openSmartServer('SQLite', { port, baseUrl: `http://localhost:${port}` });
-      browser = await chromium.launch({
-        executablePath,
-        args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'], // prettier-ignore
-      });
+      browser = await startChromium();
     });
     afterAll(async () => {
       await browser?.close();

@@ -1,16 +1,13 @@
 // The pages by which somebody comes to an account, in a real Chromium without script: an administrator invites, the link is
 // opened, a password is chosen and with it the second factor that the role demands.
-import { existsSync } from 'node:fs';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mailFolder, mailed, linkIn, removeFolder, totpOf } from '../auth/people-setup.js';
 import { openSmartServer, password, type SmartServer } from '../auth/smart-server.js';
+import { lackingChromium, startChromium } from './chromium.js';
 
-const executablePath = '/usr/bin/chromium';
-const isAbsent = !existsSync(executablePath);
-
-describe.skipIf(isAbsent)(
-  `people in Chromium${isAbsent ? ` (skipped: without ${executablePath})` : ''}`,
+describe.skipIf(lackingChromium !== undefined)(
+  `people in Chromium${lackingChromium === undefined ? '' : ` (skipped: without ${lackingChromium})`}`,
   () => {
     const folder = mailFolder();
     let server: SmartServer;
@@ -18,10 +15,7 @@ describe.skipIf(isAbsent)(
     beforeAll(async () => {
       server = await openSmartServer('SQLite', { mailFolder: folder });
       await server.authorization.accounts.add({ name: 'chief', password, fhirUser: 'Practitioner/chief', roles: ['administrator'] }); // prettier-ignore
-      browser = await chromium.launch({
-        executablePath,
-        args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'], // prettier-ignore
-      });
+      browser = await startChromium();
     });
     afterAll(async () => {
       await browser?.close();

@@ -1,9 +1,8 @@
 // An app with the field's own library, fhirclient, in a real Chromium: launched standalone and from the EHR, it reads its
 // patient across origins and refreshes. What no HTTP client shows: cookies, CORS, and the policies of the pages.
-import { existsSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   json,
@@ -13,12 +12,12 @@ import {
   type App,
   type SmartServer,
 } from '../auth/smart-server.js';
+import { lackingChromium, startChromium } from './chromium.js';
 import { fhirclient } from './fhirclient.js';
 
-const executablePath = '/usr/bin/chromium';
 const library = fhirclient();
 const lacking = [
-  ...(existsSync(executablePath) ? [] : [executablePath]),
+  ...(lackingChromium === undefined ? [] : [lackingChromium]),
   ...(library === undefined ? ['fhirclient, which the registry did not give'] : []),
 ].join(' and ');
 
@@ -69,10 +68,7 @@ describe.skipIf(lacking !== '')(
       await new Promise<void>(done => site.listen(0, 'localhost', done));
       home = `http://localhost:${(site.address() as AddressInfo).port}`;
       app = await server.app({ redirectUris: [`${home}/index.html`], launchUri: `${home}/launch.html` });
-      browser = await chromium.launch({
-        executablePath,
-        args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'], // prettier-ignore
-      });
+      browser = await startChromium();
     });
     afterAll(async () => {
       await browser?.close();

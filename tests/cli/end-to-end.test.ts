@@ -9,13 +9,13 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { MongoClient } from 'mongodb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { defaultToday, sampleLines } from '../../src/cli/sample/generate.js';
+import { freePort } from '../free-port.js';
 import { begin, tsela, type Running } from './cli.js';
 
 const synthea = join(import.meta.dirname, '../../../shared/data/synthea');
@@ -35,14 +35,6 @@ afterEach(async () => {
   }
   rmSync(folder, { recursive: true, force: true });
 });
-
-const freePort = (): Promise<number> =>
-  new Promise(resolve => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => resolve(port));
-    });
-  });
 
 const launch = (args: readonly string[]): Running => {
   const running = begin(args, { env });

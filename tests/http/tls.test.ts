@@ -11,16 +11,8 @@ import { silentLog } from '../../src/audit/log.js';
 import { checkServing, defaultConfig } from '../../src/config.js';
 import { readTls, watchTls } from '../../src/http/tls.js';
 import { begin } from '../cli/cli.js';
+import { hasOpenssl } from '../openssl.js';
 import { rawExchange, rawSocket, serve, type Served } from './serve.js';
-
-const hasOpenssl = ((): boolean => {
-  try {
-    execFileSync('openssl', ['version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
 
 describe.skipIf(!hasOpenssl)('TLS (needs the command openssl)', () => {
   let folder: string;

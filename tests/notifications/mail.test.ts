@@ -10,6 +10,7 @@ import { checkServing, defaultConfig, readConfig } from '../../src/config.js';
 import { folderMail } from '../../src/notifications/folder.js';
 import { isMailAddress, NotSent } from '../../src/notifications/mail.js';
 import { smtpMail } from '../../src/notifications/smtp.js';
+import { hasOpenssl } from '../openssl.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tsela-mail-'));
 const at = (name: string): string => join(folder, name);
@@ -73,15 +74,6 @@ const refusal = (sent: Promise<void>): Promise<NotSent> =>
     () => Promise.reject(new Error('it was sent')),
     (error: unknown) => error as NotSent,
   );
-
-const hasOpenssl = ((): boolean => {
-  try {
-    execFileSync('openssl', ['version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
 
 describe('through a mail server on this machine', () => {
   it('a message is handed on as it is', async () => {
