@@ -10,6 +10,7 @@ import type { FhirResponse } from '../src/interactions/exchange.js';
 import { createSystem, type System } from '../src/system.js';
 import { openDistrict } from '../src/system/district.js';
 import { carryLargeBundles } from '../src/system/large-bundles.js';
+import type { Json } from './json.js';
 
 export const base = 'http://tsela.test/fhir';
 
@@ -18,7 +19,7 @@ export interface Answer {
   readonly headers: FhirResponse['headers'];
   readonly text: string;
   /** The parsed body, as plain as fetch().json() would give it. */
-  readonly body: Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- tests look deep into bodies
+  readonly body: Json;
 }
 
 export type Send = (

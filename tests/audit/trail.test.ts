@@ -6,8 +6,7 @@ import type { Resource } from '../../src/fhir/resource.js';
 import { removeOlder } from '../../src/system/audit-trail.js';
 import { gate } from '../../src/validation/gate.js';
 import { onEveryStore, type Answer } from '../system.js';
-
-type Json = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- tests look deep into bodies
+import type { Json } from '../json.js';
 
 const doctor: Grant = {
   id: 'doctor',

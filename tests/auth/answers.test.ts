@@ -1,7 +1,7 @@
 // What every kind of answer says to browsers and caches, and which pages of other origins may read it.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rawExchange } from '../http/serve.js';
-import { authorizeParams, json, openSmartServer, pkce, redirectUri, tokenRequest, type App, type SmartServer } from './smart-server.js'; // prettier-ignore
+import { authorizeParams, openSmartServer, pkce, redirectUri, serviceToken, tokenRequest, type App, type SmartServer } from './smart-server.js'; // prettier-ignore
 
 let server: SmartServer;
 let app: App;
@@ -12,9 +12,7 @@ const configured = 'https://dashboard.example.org';
 beforeAll(async () => {
   server = await openSmartServer('SQLite', { corsOrigins: [configured] });
   app = await server.app();
-  const service = await server.app({ kind: 'secret', redirectUris: [], scopes: ['system/*.rs'] });
-  const fields = { grant_type: 'client_credentials', scope: 'system/*.rs' };
-  token = (await json(await tokenRequest(server, service, fields))).access_token;
+  token = await serviceToken(server, 'system/*.rs');
 });
 afterAll(async () => server?.stop());
 

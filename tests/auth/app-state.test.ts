@@ -1,8 +1,9 @@
 // Every sentence of the specification about app state that binds the server, in its order.
 // https://hl7.org/fhir/smart-app-launch/app-state.html
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { Json } from '../json.js';
 import { administrator } from './people-setup.js';
-import { json, onEveryServer, signedIn, tokenRequest, type App } from './smart-server.js';
+import { json, onEveryServer, signedIn, serviceToken, type App } from './smart-server.js';
 
 const system = 'https://app.example.org';
 const url = `${system}/display-preferences-v2`;
@@ -42,9 +43,8 @@ onEveryServer('the state of apps', server => {
     const who = subject === undefined ? { 'subject:missing': 'true' } : { subject: `${server().url}/${subject}` }; // prettier-ignore
     return send('GET', `Basic?${new URLSearchParams({ code, ...who }).toString()}`, token);
   };
-  /* eslint-disable @typescript-eslint/no-explicit-any -- tests look deep into bodies */
-  const found = async (...of: Parameters<typeof search>): Promise<any[]> =>
-    ((await json(await search(...of))).entry ?? []).map((entry: any) => entry.resource);
+  const found = async (...of: Parameters<typeof search>): Promise<Json[]> =>
+    ((await json(await search(...of))).entry ?? []).map(({ resource }: Json) => resource);
 
   it('is announced with the address it is kept at', async () => {
     const { associated_endpoints } = await json(await server().fhir('.well-known/smart-configuration'));
@@ -86,8 +86,7 @@ onEveryServer('the state of apps', server => {
 
   it('is not among the records', async () => {
     const { id } = await json(await create(doctor, about('Patient/mine')));
-    const loader = await server().app({ kind: 'secret', redirectUris: [], scopes: ['system/*.rs'] });
-    const { access_token: all } = await json(await tokenRequest(server(), loader, { grant_type: 'client_credentials', scope: 'system/*.rs' })); // prettier-ignore
+    const all = await serviceToken(server(), 'system/*.rs');
     expect((await json(await server().fhir('Basic?_total=accurate', all))).total).toBe(0);
     expect((await server().fhir(`Basic/${id}`, all)).status).toBe(404);
   });
@@ -99,7 +98,7 @@ onEveryServer('the state of apps', server => {
     expect((await send('DELETE', `Basic/${id}`, doctor)).status).toBe(400);
     expect((await send('PUT', `Basic/${id}`, doctor, next, { 'if-match': '*' })).status).toBe(400);
     const [now] = await found(doctor, 'Patient/other');
-    const tag = `W/"${now.meta.versionId}"`;
+    const tag = `W/"${now!.meta.versionId}"`;
     const raced = await Promise.all(
       Array.from(
         { length: 50 },
@@ -218,9 +217,8 @@ onEveryServer('the state of apps', server => {
       const made = await create(admin, about(undefined));
       expect(made.status).toBe(201);
       expect((await found(doctor, undefined)).map(({ id }) => id)).toEqual([(await json(made)).id]);
-      const service = await server().app({ kind: 'secret', redirectUris: [], scopes: ['system/*.cruds'], state: [`${system}|`] }); // prettier-ignore
-      const asked = { grant_type: 'client_credentials', scope: 'system/Basic.cuds system/Person.r' };
-      const { access_token: token } = await json(await tokenRequest(server(), service, asked));
+      const client = { scopes: ['system/*.cruds'], state: [`${system}|`] };
+      const token = await serviceToken(server(), 'system/Basic.cuds system/Person.r', { client });
       expect((await create(token, about(undefined, 'service'))).status).toBe(201);
       expect((await create(token, about('Person/nobody'))).status).toBe(403);
     });
@@ -229,9 +227,8 @@ onEveryServer('the state of apps', server => {
   it('has room for several of one kind, and an end', async () => {
     const statuses: number[] = [];
     const sent = about('PractitionerRole/none', 'room');
-    const service = await server().app({ kind: 'secret', redirectUris: [], scopes: ['system/*.cruds'], state: [`${system}|room`] }); // prettier-ignore
-    const asked = { grant_type: 'client_credentials', scope: 'system/*.cruds' };
-    const { access_token: token } = await json(await tokenRequest(server(), service, asked));
+    const client = { state: [`${system}|room`] };
+    const token = await serviceToken(server(), 'system/*.cruds', { client });
     const role = { resourceType: 'PractitionerRole', id: 'none' };
     await server().fhir('PractitionerRole/none', token, { method: 'PUT', headers: { 'content-type': 'application/fhir+json' }, body: JSON.stringify(role) }); // prettier-ignore
     for (let i = 0; i < 17; i++) statuses.push((await create(token, sent)).status);

@@ -10,6 +10,7 @@ import { putFacility } from '../../src/facilities/facility.js';
 import type { Resource } from '../../src/fhir/resource.js';
 import { gate } from '../../src/validation/gate.js';
 import { openSqliteDocuments } from '../../src/storage/sqlite/documents.js';
+import type { Json } from '../json.js';
 import { onEveryStore } from '../system.js';
 import { json, openSmartServer, type SmartServer } from './smart-server.js';
 
@@ -31,9 +32,10 @@ const brand = {
   ],
 };
 
-/* eslint-disable @typescript-eslint/no-explicit-any -- tests look deep into bodies */
-const resourcesOf = (bundle: any, type: string): any[] =>
-  bundle.entry.map((entry: any) => entry.resource).filter((resource: any) => resource.resourceType === type);
+const resourcesOf = (bundle: Json, type: string): Json[] =>
+  (bundle['entry'] as Json[])
+    .map(({ resource }) => resource as Json)
+    .filter(({ resourceType }) => resourceType === type);
 
 describe('a server with a brand and two facilities', () => {
   const folder = mkdtempSync(join(tmpdir(), 'tsela-brands-'));
@@ -70,7 +72,7 @@ describe('a server with a brand and two facilities', () => {
     for (const { user_access_brand_identifier: identifier } of [main, quthing, maseru]) {
       const those = resourcesOf(bundle, 'Organization').filter(
         organization =>
-        organization.identifier.some((each: any) => each.value === identifier.value && each.system === identifier.system), // prettier-ignore
+        organization.identifier.some(({ value, system }: Json) => value === identifier.value && system === identifier.system), // prettier-ignore
       );
       expect(those).toHaveLength(1);
     }
@@ -84,21 +86,23 @@ describe('a server with a brand and two facilities', () => {
     const [organizations, endpoints] = [resourcesOf(bundle, 'Organization'), resourcesOf(bundle, 'Endpoint')];
     expect(organizations.map(({ name }) => name)).toEqual(['Quthing District Health', 'Queen II', 'Quthing Hospital']); // prettier-ignore
     expect(organizations[0]).toMatchObject({ alias: brand.alias, address: brand.address });
-    expect(organizations[0].extension[0]).toEqual(brand.extension[0]);
+    expect(organizations[0]!.extension[0]).toEqual(brand.extension[0]);
     expect(endpoints.map(({ address }) => address)).toEqual([server.url, facility('maseru'), facility('quthing')]); // prettier-ignore
     for (const organization of organizations) {
-      const named = organization.endpoint.map((each: any) => each.reference);
+      const named = organization.endpoint.map(({ reference }: Json) => reference);
       const ofPortals = organization.extension
-        .filter((each: any) => each.url.endsWith('organization-portal'))
-        .flatMap((each: any) => each.extension)
-        .flatMap((each: any) => (each.url === 'portalEndpoint' ? [each.valueReference.reference] : []));
+        .filter(({ url }: Json) => url.endsWith('organization-portal'))
+        .flatMap(({ extension }: Json) => extension)
+        .flatMap(({ url, valueReference }: Json) =>
+          url === 'portalEndpoint' ? [valueReference.reference] : [],
+        );
       expect(ofPortals).toEqual(named);
       for (const reference of named)
-        expect(bundle.entry.filter((entry: any) => entry.fullUrl.endsWith(`/${reference}`))).toHaveLength(1);
+        expect(bundle.entry.filter(({ fullUrl }: Json) => fullUrl.endsWith(`/${reference}`))).toHaveLength(1);
       expect(organization.telecom).toHaveLength(1);
     }
     // The primary brand leads to every address.
-    expect(organizations[0].endpoint).toHaveLength(3);
+    expect(organizations[0]!.endpoint).toHaveLength(3);
     for (const endpoint of endpoints) {
       expect(endpoint.contact).toEqual([{ system: 'url', value: 'https://developers.example.org' }]);
       expect((await fetch(`${endpoint.address}/metadata`)).status).toBe(200);

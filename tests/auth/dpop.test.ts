@@ -2,6 +2,7 @@
 import { createHash, generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
 import { calculateJwkThumbprint, SignJWT } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { Json } from '../json.js';
 import {
   exchange,
   json,
@@ -54,13 +55,12 @@ async function proof(
     .sign(signer ?? pair.privateKey);
 }
 
-/* eslint-disable @typescript-eslint/no-explicit-any -- tests look deep into bodies */
 async function boundToken(
   server: SmartServer,
   app: App,
   pair: Pair,
   options: Parameters<typeof launch>[2] = {},
-): Promise<any> {
+): Promise<Json> {
   // prettier-ignore
   const launched = await launch(server, app, options);
   const dpop = await proof(pair, 'POST', `${server.origin}/auth/token`);
@@ -74,11 +74,11 @@ onEveryServer('a token bound to a key', server => {
   const pair = keyPair();
   let app: App;
   let token: string;
-  let body: any;
+  let body: Json;
   beforeAll(async () => {
     app = await server().app();
     body = await boundToken(server(), app, pair);
-    token = body.access_token;
+    token = body['access_token'];
   });
   const address = (path = 'Patient/mine'): string => `${server().url}/${path}`;
   const ask = (dpop: string | undefined, path?: string, init: RequestInit = {}, scheme = 'DPoP') =>
@@ -89,7 +89,7 @@ onEveryServer('a token bound to a key', server => {
   const right = (changes?: Changes, of: Pair = pair) => proof(of, 'GET', address(), token, changes);
 
   it('is announced, and said to be one', async () => {
-    expect(body.token_type).toBe('DPoP');
+    expect(body['token_type']).toBe('DPoP');
     const smart = await json(await server().fhir('.well-known/smart-configuration'));
     expect(smart.dpop_signing_alg_values_supported).toContain('ES256');
   });
@@ -178,7 +178,7 @@ onEveryServer('a token bound to a key', server => {
 
     const withProof = async (of: Pair | undefined) => {
       const headers = of === undefined ? {} : { dpop: await proof(of, 'POST', tokens) };
-      const fields = { grant_type: 'refresh_token', refresh_token: body.refresh_token };
+      const fields = { grant_type: 'refresh_token', refresh_token: body['refresh_token'] };
       return tokenRequest(server(), app, fields, headers);
     };
     expect((await withProof(undefined)).status).toBe(400);

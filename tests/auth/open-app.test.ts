@@ -1,16 +1,15 @@
 // Somebody who works here finds a patient, opens an app, and the app gets that patient.
 import { expect, it } from 'vitest';
-import { putFacility } from '../../src/facilities/facility.js';
-import { openDocuments } from '../../src/system.js';
 import {
   authorizeParams,
   Browser,
   exchange,
+  facilityAt,
   json,
   onEveryServer,
   password,
   pkce,
-  tokenRequest,
+  serviceToken,
   valuesOf,
   type SmartServer,
 } from './smart-server.js';
@@ -94,17 +93,8 @@ onEveryServer('the page that opens apps', server => {
   });
 
   it('is at the address of the facility, for people who belong to one', async () => {
-    const { config, origin } = server();
-    const documents = await openDocuments(config);
-    const facility = { id: 'quthing', name: 'Quthing', organizations: [], clients: [] };
-    await putFacility(documents, facility, true).finally(() => documents.close());
-    const base = `${origin}/facilities/quthing/fhir`;
-    await expect
-      .poll(async () => (await fetch(`${base}/metadata`)).status, { timeout: 30_000, interval: 200 })
-      .toBe(200);
-    const loader = await server().app({ kind: 'secret', redirectUris: [], scopes: ['system/*.cruds'] });
-    const asked = { grant_type: 'client_credentials', scope: 'system/*.cruds', resource: base };
-    const { access_token: token } = await json(await tokenRequest(server(), loader, asked));
+    const base = await facilityAt(server(), 'quthing');
+    const token = await serviceToken(server(), 'system/*.cruds', { fields: { resource: base } });
     const put = await fetch(`${base}/Patient/there`, {
       method: 'PUT',
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/fhir+json' },
@@ -124,7 +114,7 @@ onEveryServer('the page that opens apps', server => {
     const { verifier, challenge } = pkce();
     const params = { launch: at.searchParams.get('launch')!, aud: base };
     const query = authorizeParams(server(), app, { scope: 'launch patient/*.rs', params }, challenge);
-    const consent = await browser.follow(`${origin}/auth/authorize?${query.toString()}`);
+    const consent = await browser.follow(`${server().origin}/auth/authorize?${query.toString()}`);
     const back = await browser.submit(consent.url, { answer: 'allow', scope: valuesOf(consent.text!, 'scope') }); // prettier-ignore
     const code = new URL(back.url).searchParams.get('code')!;
     const { access_token: theirs, patient } = await json(await exchange(server(), app, { code, verifier }));

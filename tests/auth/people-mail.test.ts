@@ -8,7 +8,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inputOf, linkIn } from './people-setup.js';
-import { Browser, json, openSmartServer, password, tokenRequest, type SmartServer } from './smart-server.js';
+import { Browser, json, openSmartServer, password, serviceToken, type SmartServer } from './smart-server.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tsela-letters-'));
 let server: SmartServer;
@@ -84,8 +84,7 @@ it('waits for a mail server that is away, while the answer is what it always is'
 
 it('is in the audit trail: who, and what was changed', async () => {
   const { id } = (await server.authorization.accounts.byName('mathabo'))!;
-  const loader = await server.app({ kind: 'secret', redirectUris: [], scopes: ['system/*.cruds'] });
-  const { access_token: token } = await json(await tokenRequest(server, loader, { grant_type: 'client_credentials', scope: 'system/*.cruds' })); // prettier-ignore
+  const token = await serviceToken(server, 'system/*.cruds');
   const found = async (subtype: string) =>
     ((await json(await server.fhir(`AuditEvent?subtype=${subtype}`, token))).entry ?? []) as {
       resource: Record<string, unknown>;

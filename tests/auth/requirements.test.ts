@@ -20,6 +20,7 @@ import {
   redirectUri,
   refresh,
   signedIn,
+  serviceToken,
   tokenRequest,
 } from './smart-server.js';
 
@@ -189,9 +190,7 @@ onEveryServer('what is issued', server => {
 
 onEveryServer('a patient', server => {
   it('who was deleted is in no context, and a token about them shows no Patient', async () => {
-    const loader = await server().app({ kind: 'secret', redirectUris: [], scopes: ['system/*.cruds'] });
-    const asked = { grant_type: 'client_credentials', scope: 'system/*.cruds' };
-    const { access_token: all } = await json(await tokenRequest(server(), loader, asked));
+    const all = await serviceToken(server(), 'system/*.cruds');
     const write = (method: string, body?: object) =>
       server().fhir('Patient/leaving', all, {
         method,
@@ -333,8 +332,7 @@ onEveryServer('the acts at the doors', server => {
       headers: { authorization: `Bearer ${ehrToken}` },
       body: JSON.stringify({ client_id: app.id, patient: 'mine' }),
     });
-    const reader = await server().app({ kind: 'secret', redirectUris: [], scopes: ['system/*.rs'] });
-    const { access_token: token } = await json(await tokenRequest(server(), reader, { grant_type: 'client_credentials', scope: 'system/*.rs' })); // prettier-ignore
+    const token = await serviceToken(server(), 'system/*.rs');
     const found = await json(await server().fhir('AuditEvent?_count=200&_sort=-date', token));
     const seen = new Set<string>(
       found.entry.map(({ resource }: { resource: { outcome?: string; subtype?: { code: string }[] } }) =>

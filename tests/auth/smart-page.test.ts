@@ -11,7 +11,7 @@ import {
   json,
   openSmartServer,
   signedIn,
-  tokenRequest,
+  serviceToken,
   valuesOf,
   type SmartServer,
 } from './smart-server.js';
@@ -57,8 +57,7 @@ it('holds commands that work and programs that get what it says', async () => {
   const [providers, brand] = blocks.flatMap(({ kind, text }) => (kind === 'json' ? [text] : []));
   writeFileSync(join(folder, 'providers.json'), providers!);
   writeFileSync(join(folder, 'brand.json'), brand!);
-  const loader = await server.app({ kind: 'secret', redirectUris: [], scopes: ['system/*.cruds'] });
-  const { access_token: loading } = await json(await tokenRequest(server, loader, { grant_type: 'client_credentials', scope: 'system/*.cruds' })); // prettier-ignore
+  const loading = await serviceToken(server, 'system/*.cruds');
   const put = await server.fhir('Patient/pule', loading, {
     method: 'PUT',
     headers: { 'content-type': 'application/fhir+json' },

@@ -4,12 +4,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SignJWT } from 'jose';
-import { afterAll, beforeAll, describe, expect } from 'vitest';
+import { afterAll, beforeAll, describe, expect, vi } from 'vitest';
 import { silentLog, type Log } from '../../src/audit/log.js';
 import type { Account } from '../../src/auth/accounts.js';
 import type { NewClient } from '../../src/auth/clients.js';
 import { defaultConfig, type Config } from '../../src/config.js';
+import { putFacility } from '../../src/facilities/facility.js';
 import { start, type Running } from '../../src/main.js';
+import { openDocuments } from '../../src/system.js';
 import { freePort } from '../free-port.js';
 import { stores } from '../system.js';
 
@@ -122,9 +124,29 @@ async function dropDatabase(config: Config): Promise<void> {
   await client.close();
 }
 
+/** The access token of a service registered for it, which may do what the scope says. */
+export async function serviceToken(
+  server: SmartServer,
+  scope: string,
+  { client = {}, fields = {} }: { client?: Partial<NewClient>; fields?: Record<string, string> } = {},
+): Promise<string> {
+  const service = await server.app({ kind: 'secret', redirectUris: [], scopes: scope.split(' '), ...client });
+  const asked = { grant_type: 'client_credentials', scope, ...fields };
+  return (await json(await tokenRequest(server, service, asked))).access_token;
+}
+
+/** The FHIR base of a facility that a running server gets and serves. */
+export async function facilityAt({ config, origin }: SmartServer, id: string): Promise<string> {
+  const documents = await openDocuments(config);
+  const facility = { id, name: id, organizations: [], clients: [] };
+  await putFacility(documents, facility, true).finally(() => documents.close());
+  const base = `${origin}/facilities/${id}/fhir`;
+  await vi.waitFor(async () => expect((await fetch(`${base}/metadata`)).status).toBe(200), 30_000);
+  return base;
+}
+
 async function seed(server: SmartServer): Promise<void> {
-  const loader = await server.app({ kind: 'secret', redirectUris: [], scopes: ['system/*.cruds'] });
-  const { access_token: token } = await json(await tokenRequest(server, loader, { grant_type: 'client_credentials', scope: 'system/*.cruds' })); // prettier-ignore
+  const token = await serviceToken(server, 'system/*.cruds');
   const category = (code: string) => [
     { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/observation-category', code }] },
   ];

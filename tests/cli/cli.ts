@@ -15,6 +15,8 @@ export interface Running {
   readonly ended: Promise<Ran>;
   /** Resolves when stdout holds the text. */
   says(text: string): Promise<string>;
+  /** Of stdout so far. */
+  said(): string;
 }
 
 /** Settings of the machine that runs the tests do not reach the process. */
@@ -47,6 +49,7 @@ export function begin(
   return {
     process: child,
     ended,
+    said: () => out,
     says: text =>
       new Promise((resolve, reject) => {
         if (out.includes(text)) return resolve(out);

@@ -10,6 +10,7 @@ import { facilityPath, putFacility } from '../../src/facilities/facility.js';
 import type { JsonObject } from '../../src/fhir/json.js';
 import { createSystem, type System } from '../../src/system.js';
 import { openDistrict, type District } from '../../src/system/district.js';
+import type { Json } from '../json.js';
 
 type Facility = 'quthing' | 'maseru' | 'mafeteng';
 const origin = 'http://tsela.test';
@@ -34,7 +35,7 @@ afterAll(async () => {
 
 interface Answer {
   readonly status: number;
-  readonly body: Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- tests look deep into bodies
+  readonly body: Json;
 }
 
 async function send(grant: Grant, method: string, at: Facility | undefined, url: string, resource?: object): Promise<Answer> {

@@ -8,8 +8,7 @@ import { readConfig } from '../../src/config.js';
 import { putFacility } from '../../src/facilities/facility.js';
 import { start, type Running } from '../../src/main.js';
 import { openSqliteDocuments } from '../../src/storage/sqlite/documents.js';
-
-type Json = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- tests look deep into bodies
+import type { Json } from '../json.js';
 
 let folder: string;
 let running: Running;

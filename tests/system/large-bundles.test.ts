@@ -15,8 +15,8 @@ import { openDistrict, type District } from '../../src/system/district.js';
 import { carryLargeBundles, type LargeBundles } from '../../src/system/large-bundles.js';
 import { colour, colouredPatient, settled } from '../operations/custom-parameter.js';
 import { onEveryStore, openTsela, type Answer, type Tsela } from '../system.js';
+import type { Json } from '../json.js';
 
-type Json = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- tests look deep into bodies
 const entry = (method: string, url: string, resource?: object, more: object = {}) => ({
   ...(resource && { resource }),
   request: { method, url, ...more },
