@@ -32,14 +32,13 @@ const handful = 16;
 export function* startOf(query: Query, kind: Kind, where: Node): Steps<Pick<Wanted, 'nodes' | 'drivers'>> {
   const nodes = where.op === 'and' ? where.nodes : where.op === 'all' ? [] : [where];
   const drivers = new Map<Node, Driver>();
-  const isNear = (node: Node): boolean => !followsLinks(node);
-  for (const which of [isNear, followsLinks]) {
-    for (const node of nodes.filter(which)) {
-      const driver = yield* driverOf(query, kind, node, nodes);
-      if (driver !== undefined) drivers.set(node, driver);
-    }
-    // Then the far ends of chains need not be searched.
-    if (nodes.every(isNear) || shortest(query.connection, drivers.values(), handful) !== undefined) break;
+  const far = nodes.filter(followsLinks);
+  const near = nodes.filter(node => !far.includes(node));
+  for (const node of [...near, ...far]) {
+    // The far ends of chains need not be searched where there are few already.
+    if (node === far[0] && shortest(query.connection, drivers.values(), handful) !== undefined) break;
+    const driver = yield* driverOf(query, kind, node, nodes);
+    if (driver !== undefined) drivers.set(node, driver);
   }
   return { nodes, drivers };
 }
