@@ -28,16 +28,12 @@ export function* driverOf(
         if (driver === undefined) return undefined;
         if (driver !== none) drivers.push(driver);
       }
-      const [only] = drivers;
-      if (only === undefined) return none;
-      // It may be read in an order of its own.
-      if (drivers.length === 1)
-        return { ...only, exact: only.exact && node.nodes.every(one => one.op !== 'and') };
-      return {
-        rows: union(drivers.map(one => one.rows)),
-        read: union(drivers.map(one => one.read)),
-        exact: node.nodes.every(one => one.op !== 'and') && drivers.every(one => one.exact),
-      };
+      const [first, ...others] = drivers;
+      if (first === undefined) return none;
+      const exact = node.nodes.every(one => one.op !== 'and') && drivers.every(one => one.exact);
+      // The only one may be read in an order of its own.
+      if (others.length === 0) return { ...first, exact };
+      return { rows: union(drivers.map(one => one.rows)), read: union(drivers.map(one => one.read)), exact };
     }
     case 'link': {
       const param = query.connection.dictionary.param(kind.id, node.param, 'reference');
