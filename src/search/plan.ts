@@ -115,6 +115,23 @@ function isSame(one: Node, other: Node): boolean {
 const isSameCondition = (one: Condition, other: Condition): boolean =>
   one.column === other.column && one.is === 'eq' && other.is === 'eq' && one.value === other.value;
 
+/** Whether one of the leaves is such, here or behind a reference. */
+export function someLeaf(node: Node, isSuch: (leaf: Leaf) => boolean): boolean {
+  switch (node.op) {
+    case 'row':
+      return isSuch(node);
+    case 'and':
+    case 'or':
+      return node.nodes.some(one => someLeaf(one, isSuch));
+    case 'not':
+    case 'link':
+    case 'backlink':
+      return someLeaf(node.node, isSuch);
+    default:
+      return false;
+  }
+}
+
 /** Disjunction, flattened and with constants folded. */
 export function or(...nodes: readonly Node[]): Node {
   const kept: Node[] = [];

@@ -2,7 +2,7 @@
 // A text is kept once per parameter (`txt`), its letters in an FTS5 table without positions (`parts`); whoever asks
 // compares the text itself, so that a token may stand for several sequences. https://www.sqlite.org/fts5.html
 // Surprising: as with words (words.ts), FTS5 writes at every savepoint, so a group's texts wait for the group's end.
-import type { Leaf, Node } from '../../search/plan.js';
+import { someLeaf, type Leaf, type Node } from '../../search/plan.js';
 import { textCondition } from './conditions.js';
 import type { Connection } from './connection.js';
 import type { Param } from './dictionary.js';
@@ -32,21 +32,11 @@ export function textsOf(param: Param, leaf: Leaf): Fragment | undefined {
 }
 
 /** Whether the node may ask for parts of texts, here or behind a reference. */
-export function asksParts(node: Node): boolean {
-  switch (node.op) {
-    case 'row':
-      return node.kind === 'string' && node.where.some(one => one.is === 'contains' || one.is === 'suffix');
-    case 'and':
-    case 'or':
-      return node.nodes.some(asksParts);
-    case 'not':
-    case 'link':
-    case 'backlink':
-      return asksParts(node.node);
-    default:
-      return false;
-  }
-}
+export const asksParts = (node: Node): boolean =>
+  someLeaf(
+    node,
+    ({ kind, where }) => kind === 'string' && where.some(one => one.is === 'contains' || one.is === 'suffix'),
+  );
 
 /** So many texts are known to be kept, each of at most so many letters. */
 const mostKnown = 20_000;

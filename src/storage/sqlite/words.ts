@@ -4,7 +4,7 @@
 // Surprising: FTS5 writes what it holds at every savepoint, and each commit has one. So a group's words are kept here and
 // written in one go before the group's transaction ends (docs/decisions/0020-sqlite-layout.md).
 import Database from 'better-sqlite3';
-import type { Leaf, Node } from '../../search/plan.js';
+import { someLeaf, type Leaf, type Node } from '../../search/plan.js';
 import type { Connection } from './connection.js';
 import type { Param } from './dictionary.js';
 import type { Driver } from './driver.js';
@@ -53,21 +53,7 @@ export function* withWords(query: Query, param: Param, leaf: Leaf): Steps<Bits> 
 }
 
 /** Whether words are asked for, here or behind a reference. */
-export function asksWords(node: Node): boolean {
-  switch (node.op) {
-    case 'row':
-      return node.kind === 'words';
-    case 'and':
-    case 'or':
-      return node.nodes.some(asksWords);
-    case 'not':
-    case 'link':
-    case 'backlink':
-      return asksWords(node.node);
-    default:
-      return false;
-  }
-}
+export const asksWords = (node: Node): boolean => someLeaf(node, leaf => leaf.kind === 'words');
 
 interface Change {
   readonly rid: number;
