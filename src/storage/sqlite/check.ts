@@ -98,16 +98,22 @@ function* checkSurplus(
   }
 }
 
+/** By number, a sum over the tokens that a full-text index holds. */
+async function tokensFound(table: 'words' | 'parts', connection: Connection): Promise<Map<number, number>> {
+  const found = new Map<number, number>();
+  for (const sums of sumsOf(table, connection.db.name)) {
+    for (const [id, sum] of sums) found.set(id, ((found.get(id) ?? 0) + sum) | 0);
+    await turn();
+  }
+  return found;
+}
+
 /** `expected`: a sum over the words that each resource should have. */
 async function* checkWords(
   connection: Connection,
   expected: ReadonlyMap<number, number>,
 ): AsyncGenerator<string> {
-  const found = new Map<number, number>();
-  for (const sums of sumsOf('words', connection.db.name)) {
-    for (const [rid, sum] of sums) found.set(rid, ((found.get(rid) ?? 0) + sum) | 0);
-    await turn();
-  }
+  const found = await tokensFound('words', connection);
   const what = (rid: number): string =>
     connection.one<string>(`SELECT ${named} FROM res WHERE rid = ?`, rid) ?? `Resource number ${rid}`;
   for (const [rid, sum] of expected)
@@ -122,11 +128,7 @@ const textsAtATime = 5000;
 
 /** Texts and the parts they are found by. */
 async function* checkTexts(connection: Connection): AsyncGenerator<string> {
-  const found = new Map<number, number>();
-  for (const sums of sumsOf('parts', connection.db.name)) {
-    for (const [x, sum] of sums) found.set(x, ((found.get(x) ?? 0) + sum) | 0);
-    await turn();
-  }
+  const found = await tokensFound('parts', connection);
   for (let last = 0; ;) {
     const some = connection.rows<readonly [x: number, p: number, v: string]>(
       'SELECT x, p, v FROM txt WHERE x > ? ORDER BY x LIMIT ?',
