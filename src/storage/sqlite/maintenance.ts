@@ -27,6 +27,9 @@ export type Task =
   | { readonly task: 'setIndexVersion'; readonly name: string }
   | { readonly task: 'checkpoint' };
 
+/** After these, numbers may stand for something else. */
+export const removing: ReadonlySet<Task['task']> = new Set(['expunge', 'clearIndex']);
+
 export function maintain(connection: Connection, writer: Writer, task: Task): unknown {
   if (task.task === 'fence') return writer.raiseFence(task.generation);
   if (task.task === 'checkpoint') return connection.db.pragma('wal_checkpoint(RESTART)');
@@ -36,7 +39,7 @@ export function maintain(connection: Connection, writer: Writer, task: Task): un
   // These change rows without a line in the log, by which readers keep their sets up to date.
   connection.run("INSERT INTO meta (k, v) VALUES ('epoch', 1) ON CONFLICT DO UPDATE SET v = v + 1");
   connection.db.exec('COMMIT');
-  if (task.task === 'expunge' || task.task === 'clearIndex') writer.recall();
+  if (removing.has(task.task)) writer.recall();
   return result;
 }
 
@@ -126,20 +129,7 @@ function removeIndex(connection: Connection, type: number, rid: number, texts: T
 
 /** Empties postings and parameters; targets that were never created stay known, they are made again. */
 function clearIndex(connection: Connection): void {
-  for (const table of [
-    'tok',
-    'str',
-    'ref',
-    'rref',
-    'dat',
-    'num',
-    'cmp',
-    'cur',
-    'dangling',
-    'tgt',
-    'param',
-    'txt',
-  ])
+  for (const table of [...Object.keys(keyColumns), 'cur', 'dangling', 'tgt', 'param', 'txt'])
     connection.db.exec(`DELETE FROM ${table}`);
   connection.db.exec("INSERT INTO words (words) VALUES ('delete-all')");
   connection.db.exec("INSERT INTO parts (parts) VALUES ('delete-all')");

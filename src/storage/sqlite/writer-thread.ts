@@ -6,7 +6,7 @@ import { WriteConflict, type ConflictReason, type Write } from '../store.js';
 import type { Ref } from '../../fhir/resource.js';
 import { connect, type Connection, type ConnectionOptions } from './connection.js';
 import { tell, type Told } from './failure.js';
-import { maintain, type Task } from './maintenance.js';
+import { maintain, removing, type Task } from './maintenance.js';
 import { migrate } from './schema.js';
 import { Unpacker, type Parcel } from './parcel.js';
 import { Writer, type Commit } from './writer.js';
@@ -122,8 +122,12 @@ function push(writes: Write[], more: readonly Write[]): Write[] {
   return writes;
 }
 
-/** After these, numbers may stand for something else. */
-const removing: ReadonlySet<Task['task']> = new Set(['expunge', 'clearIndex']);
+/** Of the transaction under way nothing is kept, in the file or in mind. */
+function undo(): void {
+  // SQLite itself may have rolled back, on a full disk and the like.
+  if (connection.db.inTransaction) connection.db.exec('ROLLBACK');
+  writer.recall();
+}
 
 function perform({ id, task, from }: From<Asked>): void {
   try {
@@ -132,8 +136,7 @@ function perform({ id, task, from }: From<Asked>): void {
     if (removing.has(task.task)) for (const other of admitted) send({ what: 'forget' }, other);
     send({ what: 'answers', answers: [{ id, result }] }, from);
   } catch (error) {
-    if (connection.db.inTransaction) connection.db.exec('ROLLBACK');
-    writer.recall();
+    undo();
     send({ what: 'answers', answers: [{ id, failed: tell(error) }] }, from);
   }
 }
@@ -205,9 +208,7 @@ function writeGroup(): void {
     connection.db.exec('COMMIT');
     Atomics.add(settlings, 0, 1);
   } catch (error) {
-    // Nothing of the group is stored.
-    if (connection.db.inTransaction) connection.db.exec('ROLLBACK');
-    writer.recall();
+    undo();
     const failed = tell(error);
     const [next] = waiting;
     if (done.length === 0 && next !== undefined && 'commit' in next) {
@@ -223,8 +224,7 @@ function writeGroup(): void {
 
 /** Nobody pays for a commit that cannot be stored: the group is written anew, so that only that one fails. */
 function again(taken: readonly From<Arrived>[]): void {
-  connection.db.exec('ROLLBACK');
-  writer.recall();
+  undo();
   waiting.unshift(...taken);
   spoilt = taken.length;
 }
