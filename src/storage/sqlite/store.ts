@@ -53,11 +53,7 @@ export function joinSqliteStore(options: SqliteOptions, admission: Admission): S
   try {
     const connection = connect(shared);
     const threads = threadsOf(shared);
-    const forget = (): void => {
-      connection.dictionary.forget();
-      threads.running.readers?.tell({ what: 'forget' });
-    };
-    const writer = joinWriter(admission, forget);
+    const writer = joinWriter(admission, () => forget(connection, threads.running));
     const wal: WalKeeper = { wrote: () => undefined, stop: () => Promise.resolve() };
     return store({ connection, writer, ...threads, searchBudgetMs, wal, unlock: () => undefined });
   } catch (error) {
@@ -105,6 +101,12 @@ function threadsOf(shared: ConnectionOptions): Threads {
       (running.background ??= new Thread(new URL('./background-thread.js', import.meta.url), { path, durability })), // prettier-ignore
     readers: () => (running.readers ??= new Thread(new URL('./reader-thread.js', import.meta.url), shared)),
   };
+}
+
+/** What is known of the file may be of something that was removed. */
+function forget(connection: Connection, { readers }: Threads['running']): void {
+  connection.dictionary.forget();
+  readers?.tell({ what: 'forget' });
 }
 
 function opening(path: string, error: unknown): FhirError {
@@ -235,11 +237,6 @@ function store({
     }
   }
 
-  const forget = (): void => {
-    connection.dictionary.forget();
-    threads.readers?.tell({ what: 'forget' });
-  };
-
   /** The writer's connection goes last: as the only one left it moves the whole log into the file and removes it. */
   async function close(): Promise<void> {
     await wal.stop();
@@ -304,7 +301,7 @@ function store({
 
     expunge: async (ref: Ref, what) => {
       const removed = await writer.task<number>({ task: 'expunge', ref, what });
-      forget();
+      forget(connection, threads);
       return removed;
     },
     fenceIndex: generation => writer.task({ task: 'fence', generation }),
@@ -314,7 +311,7 @@ function store({
     },
     clearIndex: async () => {
       await writer.task({ task: 'clearIndex' });
-      forget();
+      forget(connection, threads);
     },
     async *check(rowsOf): AsyncGenerator<string> {
       yield* await background().ask<string[]>({ what: 'checkPages' });

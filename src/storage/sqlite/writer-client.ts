@@ -1,5 +1,5 @@
-// The writer's thread as seen from those that commit: the main one, which starts it, and others that join it. Commits of the same turn go over in one message, each is settled when
-// its group is on disk.
+// The writer's thread as seen from those that commit: the main one, which starts it, and others that join it. Commits of
+// the same turn go over in one message, each is settled when its group is on disk.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { FhirError } from '../../errors.js';
