@@ -79,15 +79,20 @@ export function referencesIn(
   return found;
 }
 
+/** The resource of this server that the text names, whatever version of it. */
+export function localTarget(text: string, bases: readonly string[]): Ref | undefined {
+  const parsed = parseReference(text, bases);
+  if (parsed.kind !== 'literal' || parsed.base !== undefined) return undefined;
+  return { type: parsed.type, id: parsed.id };
+}
+
 /** The resources of this server that the resource refers to, each once, whatever version it names. */
 export function localReferences(resource: Resource, bases: readonly string[]): Ref[] {
   const found = new Map<string, Ref>();
   visitReferences(resource, (text, kind) => {
     if (kind !== 'reference') return;
-    const parsed = parseReference(text, bases);
-    if (parsed.kind !== 'literal' || parsed.base !== undefined) return;
-    const ref = { type: parsed.type, id: parsed.id };
-    found.set(refKey(ref), ref);
+    const ref = localTarget(text, bases);
+    if (ref !== undefined) found.set(refKey(ref), ref);
   });
   return [...found.values()];
 }

@@ -2,7 +2,8 @@
 // tell only of some, and who may see a Binary depends on all of them. https://hl7.org/fhir/R4/binary.html#security
 // Surprising why: a resource inside a Bundle is a world of its own; what it refers to is not what the Bundle is about.
 import { isObject, type Json, type JsonObject } from '../fhir/json.js';
-import { parseReference } from '../fhir/reference.js';
+import { localTarget } from '../fhir/reference.js';
+import { refKey } from '../fhir/resource.js';
 import type { ReferenceRow } from './rows.js';
 
 /** The parameters of such rows, and of what a Binary's securityContext names; no search can name them. */
@@ -26,9 +27,9 @@ const none: ReferenceRow[] = [];
 function contextRows({ securityContext }: JsonObject, bases: readonly string[]): ReferenceRow[] {
   const reference = isObject(securityContext) ? securityContext['reference'] : undefined;
   if (typeof reference !== 'string') return none;
-  const about = parseReference(reference, bases);
-  if (about.kind !== 'literal' || about.base !== undefined) return none;
-  return [{ kind: 'reference', param: contextParam, target: `${about.type}/${about.id}`, version: '' }];
+  const about = localTarget(reference, bases);
+  if (about === undefined) return none;
+  return [{ kind: 'reference', param: contextParam, target: refKey(about), version: '' }];
 }
 
 function gather(object: JsonObject, bases: readonly string[], found: Set<string>): void {
@@ -36,9 +37,8 @@ function gather(object: JsonObject, bases: readonly string[], found: Set<string>
     const value = object[name]!;
     if (typeof value === 'string') {
       if ((name === 'url' || name === 'reference') && value.includes('Binary/')) {
-        const target = parseReference(value, bases);
-        if (target.kind === 'literal' && target.type === 'Binary' && target.base === undefined)
-          found.add(`Binary/${target.id}`);
+        const target = localTarget(value, bases);
+        if (target?.type === 'Binary') found.add(refKey(target));
       }
     } else if (typeof value === 'object' && value !== null && name !== 'resource') {
       if (Array.isArray(value)) each(value, bases, found);
