@@ -24,7 +24,6 @@ import { filtering } from './functions/filtering.js';
 import { boundaries } from './functions/boundaries.js';
 import { math } from './functions/math.js';
 import { strings } from './functions/strings.js';
-
 import { ancestry, type Kind, type Member } from './kind.js';
 import { collect, Node } from './node.js';
 import { partOf, presence } from './presence.js';
