@@ -102,9 +102,10 @@ export async function listen(
   server.on('request', accept).on('checkContinue', accept);
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseUnreadable(error, socket, log));
   server.on('drop', () => log.warn({}, 'a connection was closed: TSELA_MAX_CONNECTIONS are open'));
+  const watch = secure === undefined ? undefined : watchTls(secure, files!, log);
+  server.once('error', () => watch?.stop());
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
 
-  const watch = secure === undefined ? undefined : watchTls(secure, files!, log);
   return {
     reload: () => watch?.reload(),
     port: (server.address() as AddressInfo).port,

@@ -1,7 +1,8 @@
 // https by this server itself: the certificate and its key from files, read again when they change or when told to, so
 // that a renewed certificate needs no stop. TLS 1.2 and 1.3 with forward secrecy and authenticated encryption alone.
 // https://www.rfc-editor.org/rfc/rfc9325
-import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { Server } from 'node:https';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { Log } from '../audit/log.js';
@@ -59,9 +60,14 @@ export interface TlsWatch {
   stop(): void;
 }
 
-/** @param every ms between two looks at the files; by polling, since renewals replace files and links to them */
+/**
+ * Begins at once: what changes after this call is found.
+ * @param every ms between two looks at the files; by polling, since renewals replace files and links to them
+ */
 export function watchTls(server: Server, files: TlsFiles, log: Log, every = 10_000): TlsWatch {
+  let known = contentOf(files);
   const reload = (): void => {
+    known = contentOf(files);
     try {
       server.setSecureContext(readTls(files));
       log.info({}, 'the TLS certificate was read again');
@@ -69,12 +75,22 @@ export function watchTls(server: Server, files: TlsFiles, log: Log, every = 10_0
       log.error({ err: error }, 'the TLS certificate could not be read again; the one before stays in use');
     }
   };
-  const paths = [files.cert, files.key];
-  for (const path of paths) watchFile(path, { interval: every, persistent: false }, reload);
-  return {
-    reload,
-    stop() {
-      for (const path of paths) unwatchFile(path, reload);
-    },
-  };
+  const timer = setInterval(() => {
+    if (contentOf(files) !== known) reload();
+  }, every);
+  timer.unref();
+  return { reload, stop: () => clearInterval(timer) };
+}
+
+/** What tells one state of the files from another. */
+function contentOf({ cert, key }: TlsFiles): string {
+  const digest = createHash('sha256');
+  for (const path of [cert, key]) {
+    try {
+      digest.update(readFileSync(path));
+    } catch (error) {
+      digest.update(String((error as NodeJS.ErrnoException).code));
+    }
+  }
+  return digest.digest('base64url');
 }

@@ -1,8 +1,8 @@
 // Passkeys on the level of HTTP: making and using them, and every attack that an authenticator, a page of others or another
 // person could try. tests/browser/passkeys.test.ts has them in a real browser.
 import { generateKeyPairSync } from 'node:crypto';
-import { createServer, type AddressInfo } from 'node:net';
 import { afterEach, expect, it, vi } from 'vitest';
+import { freePort } from '../free-port.js';
 import { authenticator, questionIn, type Authenticator, type Lies } from './authenticator.js';
 import { administrator, enter, inputOf } from './people-setup.js';
 import { Browser, authorizeParams, onEveryServer, password, pkce, type SmartServer } from './smart-server.js';
@@ -12,12 +12,7 @@ afterEach(() => {
 });
 
 /** Passkeys belong to a name, so that the server needs one. */
-const port = await new Promise<number>(resolve => {
-  const probe = createServer().listen(0, '127.0.0.1', () => {
-    const { port: free } = probe.address() as AddressInfo;
-    probe.close(() => resolve(free));
-  });
-});
+const port = await freePort();
 const origin = `http://localhost:${port}`;
 const named = { port, baseUrl: origin, limitLogin: undefined };
 

@@ -9,7 +9,7 @@ const text = JSON.stringify({ resourceType: 'Basic', text: 'ü'.repeat(1000) });
 describe('a body', () => {
   let server: Served;
   beforeAll(async () => {
-    server = await serve(undefined, { bodyLimit: limit, receiveTimeout: 500 });
+    server = await serve(undefined, { bodyLimit: limit });
   });
   afterAll(() => server.close());
   const post = (
@@ -116,11 +116,13 @@ describe('a body', () => {
   });
 
   it('that does not arrive in time is 408', async () => {
+    const impatient = await serve(undefined, { receiveTimeout: 500 });
     const answer = await rawExchange(
-      server.port,
+      impatient.port,
       'POST /fhir/Basic HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n{',
     );
     expect(answer).toMatch(/^HTTP\/1\.1 408 .*OperationOutcome/s);
+    await impatient.close();
   });
 
   it('that breaks off reaches nobody', async () => {

@@ -46,15 +46,20 @@ describe('a bucket', () => {
 describe('requests', () => {
   it('of an address are limited whatever they ask, each address by itself', async () => {
     server = await serve(undefined, { ...proxied, limitAddress: { count: 3, per: 3_600_000 } });
+    const began = performance.now();
+    // A third of an hour after the first, less what has passed since.
+    const isRight = (seconds: string | null): boolean =>
+      Number(seconds) <= 1200 && Number(seconds) >= Math.ceil(1200 - (performance.now() - began) / 1000);
     for (const path of ['/fhir/Basic/1', '/', '/nowhere'])
       expect((await from('192.0.2.1', path)).status).not.toBe(429);
     const refused = await from('192.0.2.1');
     expect(refused.status).toBe(429);
-    expect(refused.headers.get('retry-after')).toBe('1200');
+    expect(refused.headers.get('retry-after')).toSatisfy(isRight);
     expect(refused.headers.get('x-ratelimit-limit')).toBe('3');
     expect((await outcomeIn(refused)).issue[0]).toMatchObject({ code: 'throttled' });
     const beside = await from('192.0.2.1', '/');
-    expect([beside.status, beside.headers.get('retry-after')]).toEqual([429, '1200']);
+    expect(beside.status).toBe(429);
+    expect(beside.headers.get('retry-after')).toSatisfy(isRight);
     expect((await from('192.0.2.2')).status).toBe(200);
     expect(server.requests).toHaveLength(2);
     expect((await from('192.0.2.1', '/health/live')).status).toBe(200);

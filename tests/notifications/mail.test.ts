@@ -10,6 +10,7 @@ import { checkServing, defaultConfig, readConfig } from '../../src/config.js';
 import { folderMail } from '../../src/notifications/folder.js';
 import { isMailAddress, NotSent } from '../../src/notifications/mail.js';
 import { smtpMail } from '../../src/notifications/smtp.js';
+import { freePort } from '../free-port.js';
 import { hasOpenssl } from '../openssl.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tsela-mail-'));
@@ -122,10 +123,7 @@ describe('through a mail server on this machine', () => {
   });
 
   it('a server that is not there is worth another try', async () => {
-    const probe = createServer().listen(0, '127.0.0.1');
-    const port = await new Promise<number>(resolve => probe.once('listening', () => resolve((probe.address() as AddressInfo).port))); // prettier-ignore
-    await new Promise(resolve => probe.close(resolve));
-    const refused = await refusal(smtpMail({ url: `smtp://127.0.0.1:${port}`, from, ca: undefined }).send(message)); // prettier-ignore
+    const refused = await refusal(smtpMail({ url: `smtp://127.0.0.1:${await freePort()}`, from, ca: undefined }).send(message)); // prettier-ignore
     expect([refused.name, refused.isFinal]).toEqual(['NotSent', false]);
   });
 });
