@@ -92,7 +92,7 @@ function someRows(chance: Chance, targets: readonly Ref[]): Row[] {
   some(() =>
     reference(
       'subject',
-      chance.chance(0.8) ? chance.pick(targets) : 'http://else/1',
+      chance.chance(0.3) ? targets[0]! : chance.chance(0.7) ? chance.pick(targets) : 'http://else/1',
       chance.pick(['', '', '2']),
     ),
   );
@@ -274,15 +274,31 @@ export function oraclePromises(promise: Promises): void {
         // What a store remembers of a search must not outlive a change.
         if (round % 6 === 5) await change(0.2);
         const inCreation = refs.flatMap(ref => current.get(name(ref)) ?? []);
-        const where = chance.chance(0.4) && asked.length > 0 ? chance.pick(asked) : someNode(chance, refs, 3);
-        if (asked.length < 12) asked.push(where);
+        const any = chance.chance(0.4) && asked.length > 0 ? chance.pick(asked) : someNode(chance, refs, 3);
+        if (asked.length < 12) asked.push(any);
+        // What is asked most: what refers to one and has a code or has it not, the latest first.
+        const isUsual = chance.chance(0.3);
+        const code = leaf(
+          'token',
+          'code',
+          eq('code', chance.pick(codes)),
+          eq('system', chance.pick(systems)),
+        );
+        const where = isUsual
+          ? and(
+              leaf('reference', 'subject', eq('target', name(refs[0]!))),
+              chance.pick([code, not(code), any]),
+            )
+          : any;
         const searched = chance.chance(0.7) ? [chance.pick(types)] : types;
-        const sort = chance.chance(0.5)
-          ? []
-          : Array.from({ length: 1 + chance.below(2) }, () => ({
-              ...chance.pick(sortKeys),
-              descending: chance.chance(0.5),
-            }));
+        const sort = isUsual
+          ? [{ param: chance.pick(['date', 'date', 'period']), kind: 'date' as const, descending: true }]
+          : chance.chance(0.5)
+            ? []
+            : Array.from({ length: 1 + chance.below(2) }, () => ({
+                ...chance.pick(sortKeys),
+                descending: chance.chance(0.5),
+              }));
         const expected: Indexed[] = [];
         for (const one of inCreation)
           if (searched.includes(one.ref.type) && (await matches(where, one, resolve))) expected.push(one);
