@@ -8,7 +8,13 @@ import type { Passkeys } from './passkeys.js';
 import { isPassword } from './passwords.js';
 import type { RoleBook } from './roles.js';
 import { hashed, type Secrets } from './secrets.js';
-import { newSecondFactor, proposeSecondFactor, useSecondFactor, type Proposal } from './second-factor.js';
+import {
+  keepSecondFactor,
+  newSecondFactor,
+  proposeSecondFactor,
+  useSecondFactor,
+  type Proposal,
+} from './second-factor.js';
 
 export type LoginStep =
   | { readonly is: 'signed-in'; readonly account: Account; readonly amr: readonly string[] }
@@ -46,8 +52,8 @@ interface Step {
   readonly wants: 'code' | 'second-factor' | 'going-on';
   /** What the password was then, hashed: with another one the step is void. */
   readonly stand: string;
-  /** How they came this far; absent: by their password. */
-  readonly first?: readonly string[];
+  /** How they came this far. */
+  readonly first: readonly string[];
 }
 
 const steps = 'login-steps';
@@ -58,7 +64,7 @@ const tooLate: LoginStep = { is: 'refused', why: 'too-late' };
 /** Who has a passkey has what the role demands: whoever knows the password alone sets up nothing. */
 const onlyPasskey: LoginStep = { is: 'refused', why: 'only-passkey' };
 export const hasPasskey = ({ passkeys = [] }: Account): boolean => passkeys.length > 0;
-const withCode = ({ first = ['pwd'] }: Step): readonly string[] => [...new Set([...first, 'otp', 'mfa'])];
+const withCode = ({ first }: Step): readonly string[] => [...new Set([...first, 'otp', 'mfa'])];
 
 const standOf = ({ password = '' }: Account): string => hashed(password);
 
@@ -100,29 +106,23 @@ export function createLogin({ documents, accounts, secrets, roles, passkeys, tel
     const book = await roles.all();
     return account.roles.some(role => book.get(role)?.secondFactor === 'required');
   };
+  const afterFirst: Login['external'] = async (attempt, account, amr) => {
+    const isEnough = account.totp === undefined && !(await demandsSecondFactor(account));
+    if (isEnough || amr.includes('mfa')) return { is: 'signed-in', account, amr };
+    const wants = account.totp === undefined ? 'second-factor' : 'code';
+    if (wants === 'second-factor' && hasPasskey(account)) return onlyPasskey;
+    await waitFor(attempt, { account: account.id, stand: standOf(account), wants, first: amr });
+    if (wants === 'code') return { is: 'wants-code' };
+    return { is: 'wants-second-factor', proposal: proposeSecondFactor(account), isWrong: false };
+  };
   return {
     async password(attempt, name, password) {
       const account = await accounts.byName(name);
       if (!(await matches(account, name, password)) || account === undefined)
         return { is: 'refused', why: 'name-or-password' };
-      if (account.totp !== undefined) {
-        await waitFor(attempt, { account: account.id, stand: standOf(account), wants: 'code' });
-        return { is: 'wants-code' };
-      }
-      if (!(await demandsSecondFactor(account))) return { is: 'signed-in', account, amr: ['pwd'] };
-      if (hasPasskey(account)) return onlyPasskey;
-      await waitFor(attempt, { account: account.id, stand: standOf(account), wants: 'second-factor' });
-      return { is: 'wants-second-factor', proposal: proposeSecondFactor(account), isWrong: false };
+      return afterFirst(attempt, account, ['pwd']);
     },
-    async external(attempt, account, amr) {
-      const isEnough = account.totp === undefined && !(await demandsSecondFactor(account));
-      if (isEnough || amr.includes('mfa')) return { is: 'signed-in', account, amr };
-      const wants = account.totp === undefined ? 'second-factor' : 'code';
-      if (wants === 'second-factor' && hasPasskey(account)) return onlyPasskey;
-      await waitFor(attempt, { account: account.id, stand: standOf(account), wants, first: amr });
-      if (wants === 'code') return { is: 'wants-code' };
-      return { is: 'wants-second-factor', proposal: proposeSecondFactor(account), isWrong: false };
-    },
+    external: afterFirst,
     async code(attempt, code) {
       const found = await waiting(attempt, 'code');
       if (found === undefined) return tooLate;
@@ -141,11 +141,8 @@ export function createLogin({ documents, accounts, secrets, roles, passkeys, tel
       const made = newSecondFactor(secrets, secret, code);
       if (made === undefined)
         return { is: 'wants-second-factor', proposal: proposeSecondFactor(account, secret), isWrong: true };
-      const changed = await accounts.change(account.id, each =>
-        each.totp === undefined ? { ...each, ...made.kept } : each,
-      );
-      if (changed.totp !== made.kept.totp) return tooLate; // it was set up meanwhile
-      await tell(changed, 'second-factor');
+      if (!(await keepSecondFactor(accounts, account.id, made))) return tooLate; // it was set up meanwhile
+      await tell(account, 'second-factor');
       await waitFor(attempt, { ...step, wants: 'going-on' });
       return { is: 'second-factor-on', codes: made.codes };
     },

@@ -51,6 +51,18 @@ export function newSecondFactor(secrets: Secrets, secret: string, code: string):
   return { kept: { totp: secrets.seal(purpose, sealed), recovery: codes.map(hashed) }, codes };
 }
 
+/** Whether it was kept; not where the account has one. */
+export async function keepSecondFactor(
+  accounts: Accounts,
+  id: string,
+  { kept }: NewSecondFactor,
+): Promise<boolean> {
+  const changed = await accounts.change(id, account =>
+    account.totp === undefined ? { ...account, ...kept } : account,
+  );
+  return changed.totp === kept.totp;
+}
+
 export const withoutSecondFactor = ({ totp: _, recovery: __, ...account }: Account): Account => account;
 
 /** Whether the code is right and was not used; using it and finding it unused is one step. */
