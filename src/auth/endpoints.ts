@@ -3,6 +3,7 @@
 // https://hl7.org/fhir/smart-app-launch/app-launch.html, https://www.rfc-editor.org/rfc/rfc7662
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { contextKeys } from './approvals.js';
+import { goTo } from './html.js';
 import { knowNewKey } from './jwks.js';
 
 type Next = () => Promise<unknown>;
@@ -16,7 +17,7 @@ const longestQuery = 12 * 1024;
 const forms = new WeakMap<object, URLSearchParams>();
 
 /** Fields of a form body, however often it is asked for; undefined where it is too large. */
-export async function readForm(ctx: KoaContextWithOIDC): Promise<URLSearchParams | undefined> {
+async function readForm(ctx: KoaContextWithOIDC): Promise<URLSearchParams | undefined> {
   const known = forms.get(ctx.req);
   if (known !== undefined) return known;
   const chunks: Buffer[] = [];
@@ -31,13 +32,20 @@ export async function readForm(ctx: KoaContextWithOIDC): Promise<URLSearchParams
   return form;
 }
 
-/** A form of this server, sent by one of its pages: other origins cannot fill in what is not theirs. */
-export const isSameOrigin = (ctx: KoaContextWithOIDC): boolean => {
+/** Whether one of our pages sent it: other origins cannot fill in what is not theirs. */
+const isSameOrigin = (ctx: KoaContextWithOIDC): boolean => {
   const { origin } = ctx.headers;
   const site = ctx.headers['sec-fetch-site'];
   const isOurs = origin === undefined || origin === `${ctx.protocol}://${ctx.host}`;
   return isOurs && (site === undefined || site === 'same-origin' || site === 'none');
 };
+
+/** The form that was sent; `refused` where it is none of ours, undefined where nothing was sent. */
+export async function sentForm(ctx: KoaContextWithOIDC): Promise<URLSearchParams | 'refused' | undefined> {
+  if (ctx.method !== 'POST') return undefined;
+  const form = await readForm(ctx);
+  return form === undefined || !isSameOrigin(ctx) ? 'refused' : form;
+}
 
 const isForm = (ctx: KoaContextWithOIDC): boolean => Boolean(ctx.is('application/x-www-form-urlencoded'));
 
@@ -61,9 +69,7 @@ export const authorizeRequests: Middleware = async (ctx, next) => {
     }
     const query = form.toString();
     if (query.length <= longestQuery) {
-      ctx.status = 303;
-      ctx.set('location', `${ctx.mountPath as string}/authorize?${query}`);
-      return;
+      return goTo(ctx, `${ctx.mountPath as string}/authorize?${query}`);
     }
     ctx.method = 'GET';
     ctx.querystring = query;

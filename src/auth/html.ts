@@ -37,6 +37,12 @@ export interface PageContext {
   set(name: string, value: string): void;
 }
 
+/** Sends the browser on, by GET whatever it asked with. */
+export function goTo(ctx: Pick<PageContext, 'status' | 'set'>, to: string): void {
+  ctx.status = 303;
+  ctx.set('location', to);
+}
+
 /**
  * Sends a page. `leadsTo`: the origin (or scheme, such as `app:`) that a form of it may end at; browsers hold the
  * redirects after a form to form-action too. The script of passkeys comes where a form asks for one.

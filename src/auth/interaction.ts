@@ -7,10 +7,10 @@ import type { Approvals, Launch, LaunchContext, Launches } from './approvals.js'
 import type { ClientRecord, Clients } from './clients.js';
 import { chosenOf, consentPage, type Choice } from './consent.js';
 import { ownGrant, type CompileGrant, type Directory } from './directory.js';
-import { impliedPrompt, isSameOrigin, readForm, type Middleware } from './endpoints.js';
+import { impliedPrompt, sentForm, type Middleware } from './endpoints.js';
 import type { AccessEvent } from './events.js';
 import type { Grant } from './grant.js';
-import { html, sendPage } from './html.js';
+import { goTo, html, sendPage } from './html.js';
 import type { Login } from './login.js';
 import { answerOf, passwordPage, stepPage } from './login-page.js';
 import { baseOf, lifetimes, originOrScheme, textOf } from './provider.js';
@@ -53,8 +53,8 @@ export const interactions =
       return expired(ctx, prefix);
     }
     if (interaction.uid !== uid) return expired(ctx, prefix);
-    const form = ctx.method === 'POST' ? await readForm(ctx) : undefined;
-    if (ctx.method === 'POST' && (form === undefined || !isSameOrigin(ctx))) return expired(ctx, prefix);
+    const form = await sentForm(ctx);
+    if (form === 'refused') return expired(ctx, prefix);
     if (interaction.prompt.name === 'login' && elsewhere !== undefined)
       await signInElsewhere(options, ctx, interaction);
     else if (elsewhere !== undefined) expired(ctx, prefix);
@@ -77,8 +77,7 @@ async function finish(
   const to = await provider().interactionResult(ctx.req, ctx.res, result, {
     mergeWithLastSubmission: 'consent' in result,
   });
-  ctx.status = 303;
-  ctx.set('location', to);
+  goTo(ctx, to);
 }
 
 const redirectOf = (interaction: Interaction): string | undefined => {
@@ -137,19 +136,15 @@ async function signInElsewhere(
   const returns = `/interaction/${uid}/upstream`;
   const to = query.get('to');
   if (to !== null) {
-    ctx.status = 303;
     const anew = interaction.prompt.reasons.some(reason => reason !== 'no_session');
-    ctx.set('location', await upstream.start(to, returns, uid, anew));
-    return;
+    return goTo(ctx, await upstream.start(to, returns, uid, anew));
   }
   const action = `${prefix}/interaction/${uid}`;
   const refused = { kind: 'login-refused', client: String(interaction.params['client_id']) } as const;
   const identified = await upstream.finish(query, returns, uid);
   if (identified === undefined) {
     onEvent(refused);
-    ctx.status = 303;
-    ctx.set('location', action);
-    return;
+    return goTo(ctx, action);
   }
   const page = { prefix, leadsTo: redirectOf(interaction) };
   const account = await accountOf(options, identified);
@@ -207,7 +202,13 @@ async function approve(
   const isKnown = canBeKnown(client, textOf(interaction.params['redirect_uri']));
   if (isAnswered && subject.open === undefined && chosen.length > 0) {
     if (isKnown && form?.get('remember') === 'yes')
-      await answers.remember({ account: account.id, clientId: client.id, aud: asked.base, asked: offered, scopes: chosen }); // prettier-ignore
+      await answers.remember({
+        account: account.id,
+        clientId: client.id,
+        aud: asked.base,
+        asked: offered,
+        scopes: chosen,
+      });
     return grantAccess(options, ctx, interaction, asked, chosen, subject.context);
   }
   const { open } = subject;

@@ -98,7 +98,7 @@ export const passwordPage = ({
     ${question && passkeyForm(action, 'get', question, html`<button>Sign in with a passkey</button>`)}
     ${forgotten && html`<p><a href="${forgotten}">Forgot the password?</a></p>`} ${others}`;
 
-export const codePage = ({ action, wrong = false }: { action: string; wrong?: boolean }): Html =>
+const codePage = ({ action, wrong = false }: { action: string; wrong?: boolean }): Html =>
   html`${wrong && html`<p class="wrong" role="alert">The code is not right, was used, or there were too many attempts.</p>`}
     <form method="post" action="${action}">
       <label for="code">Code of your authenticator app, or a recovery code</label>

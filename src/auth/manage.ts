@@ -7,16 +7,16 @@ import { userOf, type Account, type Accounts } from './accounts.js';
 import type { Approvals } from './approvals.js';
 import type { Clients } from './clients.js';
 import { wordsOf } from './consent.js';
-import { isSameOrigin, readForm, type Middleware } from './endpoints.js';
+import { sentForm, type Middleware } from './endpoints.js';
 import type { AccessEvent } from './events.js';
-import { html, sendPage, style, type Html } from './html.js';
+import { goTo, html, sendPage, style, type Html } from './html.js';
 import type { Login } from './login.js';
-import type { Tell } from './letters.js';
+import { timeOf, type Tell } from './letters.js';
 import { recoveryCodes, secondFactorFields } from './login-page.js';
-import type { Answers } from './remembered.js';
+import type { Answers, Remembered } from './remembered.js';
 import type { Ended } from './ended.js';
 import { endSession, liveSessions } from './oidc-adapter.js';
-import { endSessions, isFresh, isSealed, sessionOf, type OwnSession } from './own-session.js';
+import { endSessions, isFresh, isSealed, sealedFields, sessionOf, type OwnSession } from './own-session.js';
 import { signIn } from './own-sign-in.js';
 import { passkeyList } from './passkey-list.js';
 import { passkeyScript } from './passkey-script.js';
@@ -24,7 +24,12 @@ import type { Passkeys } from './passkeys.js';
 import { mayInvite } from './people-page.js';
 import { hashPassword } from './passwords.js';
 import type { RoleBook } from './roles.js';
-import { newSecondFactor, proposeSecondFactor, withoutSecondFactor } from './second-factor.js';
+import {
+  keepSecondFactor,
+  newSecondFactor,
+  proposeSecondFactor,
+  withoutSecondFactor,
+} from './second-factor.js';
 import type { Upstream } from './upstream.js';
 import type { Links } from './upstream-links.js';
 import { linking, linksOf } from './upstream-section.js';
@@ -52,26 +57,26 @@ export interface ManageOptions {
   readonly onEnded: (what: Ended) => void;
 }
 
+const loadedByPages: Readonly<Record<string, { readonly type: string; readonly text: string }>> = {
+  '/style.css': { type: 'text/css', text: style },
+  '/passkey.js': { type: 'text/javascript', text: passkeyScript },
+};
+
 export const managePages =
   (options: ManageOptions): Middleware =>
   async (ctx, next) => {
     const { path, method } = ctx;
-    if (path === '/style.css' && method === 'GET') {
-      ctx.type = 'text/css';
+    const loaded = method === 'GET' ? loadedByPages[path] : undefined;
+    if (loaded !== undefined) {
+      ctx.type = loaded.type;
       ctx.set('cache-control', 'public, max-age=3600');
-      ctx.body = style;
-      return;
-    }
-    if (path === '/passkey.js' && method === 'GET') {
-      ctx.type = 'text/javascript';
-      ctx.set('cache-control', 'public, max-age=3600');
-      ctx.body = passkeyScript;
+      ctx.body = loaded.text;
       return;
     }
     if ((path !== '/manage' && path !== '/sign-in') || !['GET', 'POST'].includes(method))
       return void (await next());
-    const form = method === 'POST' ? await readForm(ctx) : undefined;
-    if (method === 'POST' && (form === undefined || !isSameOrigin(ctx)))
+    const form = await sentForm(ctx);
+    if (form === 'refused')
       return sendPage(ctx, 'This page has expired', html`<p>Open it again.</p>`, {
         status: 400,
         prefix: options.prefix,
@@ -81,11 +86,6 @@ export const managePages =
     if (own === undefined) return goTo(ctx, `${options.prefix}/sign-in`);
     await manage(options, ctx, own, form);
   };
-
-const goTo = (ctx: KoaContextWithOIDC, to: string): void => {
-  ctx.status = 303;
-  ctx.set('location', to);
-};
 
 async function manage(
   options: ManageOptions,
@@ -155,10 +155,7 @@ async function act(
     case 'second-factor': {
       const made = newSecondFactor(secrets, form.get('secret') ?? '', form.get('code') ?? '');
       if (made === undefined) return html`<p class="wrong" role="alert">The code is not right.</p>`;
-      const changed = await accounts.change(account.id, each =>
-        each.totp === undefined ? { ...each, ...made.kept } : each,
-      );
-      if (changed.totp !== made.kept.totp) return undefined; // there is one already
+      if (!(await keepSecondFactor(accounts, account.id, made))) return undefined; // there is one already
       await tell(account, 'second-factor');
       return recoveryCodes(made.codes);
     }
@@ -184,6 +181,8 @@ async function act(
   }
 }
 
+type AppAnswer = Pick<Remembered, 'clientId' | 'scopes' | 'created'>;
+
 async function overview(
   options: ManageOptions,
   session: Session,
@@ -194,53 +193,39 @@ async function overview(
   const action = `${prefix}/manage`;
   const seal = sealOf(secrets, session.uid);
   const form = (doing: string, content: Html): Html =>
-    html`<form method="post" action="${action}">
-      <input type="hidden" name="seal" value="${seal}" /><input
-        type="hidden"
-        name="do"
-        value="${doing}"
-      />${content}
-    </form>`;
-  const day = (time: number): string => new Date(time).toISOString().slice(0, 16).replace('T', ' ');
+    html`<form method="post" action="${action}">${sealedFields(seal, doing)}${content}</form>`;
+  const appRow = async (
+    { clientId, scopes, created }: AppAnswer,
+    patient: string | undefined,
+    button: Html,
+  ) =>
+    html`<tr>
+      <th scope="row">${(await clients.find(clientId))?.name ?? clientId}</th>
+      <td>
+        since ${timeOf(created)}${patient !== undefined && html`<br />Patient <code>${patient}</code>`}
+        <ul>
+          ${scopes.map(scope => html`<li>${wordsOf(scope)}</li>`)}
+        </ul>
+      </td>
+      <td>${button}</td>
+    </tr>`;
   const approved = await Promise.all(
-    (await approvals.of(account.id)).map(async ({ grantId, clientId, scopes, context, created }) => {
-      const name = (await clients.find(clientId))?.name ?? clientId;
-      return html`<tr>
-        <th scope="row">${name}</th>
-        <td>
-          since ${day(created)}
-          UTC${context.patient !== undefined && html`<br />Patient <code>${context.patient}</code>`}
-          <ul>
-            ${scopes.map(scope => html`<li>${wordsOf(scope)}</li>`)}
-          </ul>
-        </td>
-        <td>
-          ${form('revoke', html`<input type="hidden" name="which" value="${hashed(grantId)}" /><button>Take back</button>`)}
-        </td>
-      </tr>`;
+    (await approvals.of(account.id)).map(approval => {
+      const which = html`<input type="hidden" name="which" value="${hashed(approval.grantId)}" />`;
+      const button = form('revoke', html`${which}<button>Take back</button>`);
+      return appRow(approval, approval.context.patient, button);
     }),
   );
   const remembered = await Promise.all(
-    (await answers.of(account.id)).map(async ({ clientId, scopes, created }) => {
-      const name = (await clients.find(clientId))?.name ?? clientId;
-      return html`<tr>
-        <th scope="row">${name}</th>
-        <td>
-          since ${day(created)} UTC
-          <ul>
-            ${scopes.map(scope => html`<li>${wordsOf(scope)}</li>`)}
-          </ul>
-        </td>
-        <td>
-          ${form('ask-again', html`<input type="hidden" name="which" value="${clientId}" /><button>Ask me again</button>`)}
-        </td>
-      </tr>`;
+    (await answers.of(account.id)).map(answer => {
+      const which = html`<input type="hidden" name="which" value="${answer.clientId}" />`;
+      return appRow(answer, undefined, form('ask-again', html`${which}<button>Ask me again</button>`));
     }),
   );
   const sessions = (await liveSessions(documents, account.id)).map(
     ({ uid, since }) =>
       html`<tr>
-        <td>since ${day(since * 1000)} UTC${uid === session.uid && ' (this one)'}</td>
+        <td>since ${timeOf(since * 1000)}${uid === session.uid && ' (this one)'}</td>
         <td>
           ${form('end-session', html`<input type="hidden" name="which" value="${hashed(uid)}" /><button>End</button>`)}
         </td>

@@ -6,13 +6,14 @@ import type { Launches } from './approvals.js';
 import type { ClientRecord, Clients } from './clients.js';
 import type { Choice } from './consent.js';
 import { ownGrant, type CompileGrant, type Directory } from './directory.js';
-import { isSameOrigin, readForm, type Middleware } from './endpoints.js';
+import { sentForm, type Middleware } from './endpoints.js';
 import type { AccessEvent } from './events.js';
 import type { Grant } from './grant.js';
-import { html, sendPage, type Html } from './html.js';
+import { goTo, html, sendPage, type Html } from './html.js';
 import { launchAddress } from './launch.js';
-import { originOrScheme } from './provider.js';
-import { equalTexts, sealOf, type Secrets } from './secrets.js';
+import { isSealed, sessionOf } from './own-session.js';
+import { originOrScheme, textOf } from './provider.js';
+import { sealOf, type Secrets } from './secrets.js';
 
 export interface OpenAppOptions {
   readonly provider: () => Provider;
@@ -34,26 +35,18 @@ export const openAppPage =
     const { prefix, accounts, provider, secrets, compile } = options;
     const refuse = (status: number, title: string, words: string): void =>
       sendPage(ctx, title, html`<p class="wrong">${words}</p>`, { status, prefix });
-    const form = ctx.method === 'POST' ? await readForm(ctx) : undefined;
-    const session = await provider().Session.get(ctx);
-    const account = await accounts.find(session.accountId ?? '');
-    if (account === undefined || account.disabled === true) {
-      ctx.status = 303;
-      ctx.set('location', `${prefix}/sign-in`);
-      return;
-    }
-    const seal = sealOf(secrets, session.uid);
-    if (
-      ctx.method === 'POST' &&
-      (form === undefined || !isSameOrigin(ctx) || !equalTexts(form.get('seal') ?? '', seal))
-    )
-      // prettier-ignore
+    const form = await sentForm(ctx);
+    const own = await sessionOf(provider(), accounts, ctx);
+    if (own === undefined) return goTo(ctx, `${prefix}/sign-in`);
+    const { session, account } = own;
+    if (form === 'refused' || (form !== undefined && !isSealed(secrets, session, form)))
       return refuse(400, 'This page has expired', 'Open it again.');
     if (!/^Practitioner(?:Role)?\//.test(account.fhirUser))
       return refuse(403, 'Open an app', 'Only people who work here open apps for a patient.');
     const grant = await compile(ownGrant(userOf(account)));
+    const seal = sealOf(secrets, session.uid);
     const page = { options, ctx, account, grant, seal, base: baseFor(account, options.bases) };
-    const id = form?.get('patient') ?? textIn(ctx.query['patient']);
+    const id = form?.get('patient') ?? textOf(ctx.query['patient']);
     const patient = id === undefined ? undefined : await options.directory.patient(page.base, grant, id);
     if (id !== undefined && patient === undefined)
       return refuse(404, 'Open an app', 'There is no such patient.');
@@ -71,8 +64,6 @@ interface Page {
   readonly base: string;
 }
 
-const textIn = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
-
 /** Who belongs to a facility works there; everybody else at the district's address. */
 const baseFor = ({ facility }: Account, bases: readonly string[]): string =>
   bases.find(base => facility !== undefined && base.endsWith(`/facilities/${facility}/fhir`)) ?? bases[0]!;
@@ -83,7 +74,7 @@ const isOpenable = ({ launchUri, redirectUris, scopes }: ClientRecord): boolean 
 
 async function findPatient({ options, ctx, grant, base }: Page): Promise<void> {
   const { prefix, directory } = options;
-  const text = textIn(ctx.query['q']) ?? '';
+  const text = textOf(ctx.query['q']) ?? '';
   const found = await directory.patients(base, grant, text);
   const row = ({ id, title, detail }: Choice): Html =>
     html`<li>
@@ -179,6 +170,5 @@ async function openApp(page: Page, patient: Choice, form: URLSearchParams): Prom
     },
   });
   options.onEvent({ kind: 'launch', account: account.id, client: client.id });
-  ctx.status = 303;
-  ctx.set('location', launchAddress(client.launchUri!, base, launch));
+  goTo(ctx, launchAddress(client.launchUri!, base, launch));
 }

@@ -4,11 +4,21 @@ import type { KoaContextWithOIDC, Provider, Session } from 'oidc-provider';
 import type { Account, Accounts } from './accounts.js';
 import type { Approvals } from './approvals.js';
 import type { Ended } from './ended.js';
+import type { AccessEvent } from './events.js';
+import { goTo, html, sendPage, type Html } from './html.js';
+import type { LoginStep } from './login.js';
+import { stepPage, type PasswordForm } from './login-page.js';
 import type { Answers } from './remembered.js';
 import type { Documents } from '../storage/documents.js';
 import { endSession, liveSessions } from './oidc-adapter.js';
 import { lifetimes } from './provider.js';
 import { equalTexts, sealOf, type Secrets } from './secrets.js';
+
+export interface SignInPages {
+  readonly provider: () => Provider;
+  readonly prefix: string;
+  readonly onEvent: (event: AccessEvent) => void;
+}
 
 export interface OwnSession {
   readonly session: Session;
@@ -27,7 +37,7 @@ export async function sessionOf(
 }
 
 /** A session of its own, under a new id: what was in the browser before is not taken over. */
-export async function startSession(
+async function startSession(
   provider: Provider,
   ctx: KoaContextWithOIDC,
   account: Account,
@@ -45,6 +55,24 @@ export async function startSession(
   });
 }
 
+/** Shows what a step of signing in asks for next; after the last one there is a session, and the page it was for. */
+export async function afterStep(
+  { provider, prefix, onEvent }: SignInPages,
+  ctx: KoaContextWithOIDC,
+  step: LoginStep,
+  form: PasswordForm,
+  then = 'manage',
+): Promise<void> {
+  if (step.is !== 'signed-in') {
+    if (step.is === 'refused') onEvent({ kind: 'login-refused' });
+    const { content, status } = stepPage(step, form);
+    return sendPage(ctx, 'Sign in', content, { status, prefix });
+  }
+  await startSession(provider(), ctx, step.account, step.amr);
+  onEvent({ kind: 'login', account: step.account.id });
+  goTo(ctx, `${prefix}/${then}`);
+}
+
 /** s */
 const freshFor = 15 * 60;
 
@@ -54,6 +82,10 @@ export const isFresh = ({ loginTs = 0 }: Session): boolean => Date.now() / 1000 
 /** Whether the form comes of a page of this session. */
 export const isSealed = (secrets: Secrets, session: Session, form: URLSearchParams): boolean =>
   equalTexts(form.get('seal') ?? '', sealOf(secrets, session.uid));
+
+/** What a form of the page carries: that it is of this session, and what it does. @param seal as `sealOf` makes it */
+export const sealedFields = (seal: string, doing: string): Html =>
+  html`<input type="hidden" name="seal" value="${seal}" /><input type="hidden" name="do" value="${doing}" />`;
 
 export interface Signed {
   readonly documents: Documents;

@@ -2,7 +2,7 @@
 import type { Session } from 'oidc-provider';
 import type { Account } from './accounts.js';
 import { html, type Html } from './html.js';
-import { isFresh } from './own-session.js';
+import { isFresh, sealedFields } from './own-session.js';
 import { passkeyForm } from './passkey-script.js';
 import type { Passkeys } from './passkeys.js';
 
@@ -18,12 +18,6 @@ export async function passkeyList({ prefix, passkeys, session, account, seal }: 
   const action = `${prefix}/manage`;
   const mayChange = isFresh(session);
   const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
-  const fields = (doing: string): Html =>
-    html`<input type="hidden" name="seal" value="${seal}" /><input
-        type="hidden"
-        name="do"
-        value="${doing}"
-      />`;
   const rows = (account.passkeys ?? []).map(
     ({ id, name, created, used }) =>
       html`<tr>
@@ -33,7 +27,9 @@ export async function passkeyList({ prefix, passkeys, session, account, seal }: 
           ${
             mayChange &&
             html`<form method="post" action="${action}">
-              ${fields('no-passkey')}<input type="hidden" name="which" value="${id}" /><button>Remove</button>
+              ${sealedFields(seal, 'no-passkey')}<input type="hidden" name="which" value="${id}" /><button>
+                Remove
+              </button>
             </form>`
           }
         </td>
@@ -55,7 +51,7 @@ export async function passkeyList({ prefix, passkeys, session, account, seal }: 
             action,
             'create',
             await passkeys.creation(account, session.uid),
-            html`${fields('passkey')}<label for="called">What to call it</label
+            html`${sealedFields(seal, 'passkey')}<label for="called">What to call it</label
               ><input type="text" id="called" name="called" maxlength="60" autocomplete="off" /><button>
                 Add a passkey
               </button>`,

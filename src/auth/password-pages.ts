@@ -9,7 +9,7 @@ import type { Accounts } from './accounts.js';
 import type { Approvals } from './approvals.js';
 import type { Answers } from './remembered.js';
 import type { Ended } from './ended.js';
-import { isSameOrigin, readForm, type Middleware } from './endpoints.js';
+import { sentForm, type Middleware } from './endpoints.js';
 import type { AccessEvent } from './events.js';
 import { html, sendPage, type Html } from './html.js';
 import { resetLetter, type PostLetter, type Tell } from './letters.js';
@@ -19,6 +19,7 @@ import { endEverything } from './own-session.js';
 import type { Links } from './upstream-links.js';
 import { withPassword, type PasswordLink, type PasswordLinks } from './password-links.js';
 import { hashPassword } from './passwords.js';
+import { textOf } from './provider.js';
 import { newSecondFactor, proposeSecondFactor } from './second-factor.js';
 import type { Secrets } from './secrets.js';
 
@@ -49,8 +50,8 @@ export const passwordPages =
     const { path, method } = ctx;
     const isOurs = path === '/password' || path === '/forgotten';
     if (!isOurs || !['GET', 'POST'].includes(method)) return void (await next());
-    const form = method === 'POST' ? await readForm(ctx) : undefined;
-    if (method === 'POST' && (form === undefined || !isSameOrigin(ctx))) return notGood(options, ctx);
+    const form = await sentForm(ctx);
+    if (form === 'refused') return notGood(options, ctx);
     if (path === '/password') await choose(options, ctx, form);
     else await forgotten(options, ctx, form);
   };
@@ -125,7 +126,7 @@ async function choose(
   form: URLSearchParams | undefined,
 ): Promise<void> {
   const { prefix, links, login, secrets, onEvent } = options;
-  const link = form?.get('link') ?? (typeof ctx.query['link'] === 'string' ? ctx.query['link'] : '');
+  const link = form?.get('link') ?? textOf(ctx.query['link']) ?? '';
   const found = await links.find(link);
   if (found === undefined) {
     if (form !== undefined) onEvent({ kind: 'link-refused' });
@@ -172,7 +173,7 @@ async function choose(
     html`${factor && recoveryCodes(factor.codes)}
       <p>From now on you sign in as <strong>${account.name}</strong>.</p>
       ${
-        (account.passkeys ?? []).length > 0 &&
+        hasPasskey(account) &&
         html`<p>
           Passkeys sign in to it too, without the password: remove there those you do not know
           (${account.passkeys!.map(({ name }) => name).join(', ')}).

@@ -4,13 +4,14 @@
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { FhirError } from '../errors.js';
 import { accountRoles, type Account, type Accounts } from './accounts.js';
-import { isSameOrigin, readForm, type Middleware } from './endpoints.js';
+import { sentForm, type Middleware } from './endpoints.js';
 import type { AccessEvent } from './events.js';
-import { html, sendPage, type Html } from './html.js';
+import { goTo, html, sendPage, type Html } from './html.js';
 import { linkTo, timeOf, type PostLetter } from './letters.js';
-import { isFresh, isSealed, sessionOf } from './own-session.js';
+import { isFresh, isSealed, sealedFields, sessionOf } from './own-session.js';
 import { invitedAnew, type PasswordLinks } from './password-links.js';
 import { accountOf, invited, type Person } from './people.js';
+import { textOf } from './provider.js';
 import type { Ability } from './role.js';
 import type { RoleBook, Roles } from './roles.js';
 import { sealOf, type Secrets } from './secrets.js';
@@ -44,15 +45,10 @@ export const peoplePage =
     const { prefix, accounts, roles, secrets } = options;
     const refuse = (title: string, text: string, status: number): void =>
       sendPage(ctx, title, html`<p>${text}</p>`, { status, prefix });
-    const form = ctx.method === 'POST' ? await readForm(ctx) : undefined;
-    if (ctx.method === 'POST' && (form === undefined || !isSameOrigin(ctx)))
-      return refuse('This page has expired', 'Open it again.', 400);
+    const form = await sentForm(ctx);
+    if (form === 'refused') return refuse('This page has expired', 'Open it again.', 400);
     const own = await sessionOf(options.provider(), accounts, ctx);
-    if (own === undefined || !isFresh(own.session)) {
-      ctx.status = 303;
-      ctx.set('location', `${prefix}/sign-in?then=people`);
-      return;
-    }
+    if (own === undefined || !isFresh(own.session)) return goTo(ctx, `${prefix}/sign-in?then=people`);
     if (!(await mayInvite(roles, own.account)))
       return refuse('Not for you', 'Only who looks after accounts may open this page.', 403);
     if (form !== undefined && !isSealed(secrets, own.session, form))
@@ -146,7 +142,7 @@ async function show(
   said: Html | undefined,
 ): Promise<void> {
   const action = `${prefix}/people`;
-  const asked = typeof ctx.query['q'] === 'string' ? ctx.query['q'].trim() : '';
+  const asked = textOf(ctx.query['q'])?.trim() ?? '';
   const words = asked.toLowerCase();
   const book = await ofRoles.all();
   const theirs = (await accounts.list())
@@ -155,15 +151,20 @@ async function show(
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   const button = (account: Account, doing: string, label: string): Html =>
     html`<form method="post" action="${action}">
-      <input type="hidden" name="seal" value="${seal}" /><input
-        type="hidden"
-        name="do"
-        value="${doing}"
-      /><input type="hidden" name="which" value="${account.id}" /><button>${label}</button>
+      ${sealedFields(seal, doing)}<input type="hidden" name="which" value="${account.id}" /><button>
+        ${label}
+      </button>
     </form>`;
   const rows = theirs.slice(0, most).map(account => {
     const { name, fhirUser, roles, facility, password, disabled, totp } = account;
-    const state = disabled === true ? 'disabled' : password === undefined ? 'invited' : totp === undefined ? '' : 'second factor'; // prettier-ignore
+    const state =
+      disabled === true
+        ? 'disabled'
+        : password === undefined
+          ? 'invited'
+          : totp === undefined
+            ? ''
+            : 'second factor';
     return html`<tr>
       <th scope="row">${name}</th>
       <td>
@@ -190,8 +191,7 @@ async function show(
     html`${said}
       <h2>Invite somebody</h2>
       <form method="post" action="${action}">
-        <input type="hidden" name="seal" value="${seal}" /><input type="hidden" name="do" value="invite" />
-        ${field('name', 'Name to sign in with', html`required`)}
+        ${sealedFields(seal, 'invite')} ${field('name', 'Name to sign in with', html`required`)}
         ${field('is', 'Who that is in the records, such as Practitioner/7', html`required`)}
         <fieldset>
           <legend>Roles; none for a patient or who stands for one</legend>

@@ -1,28 +1,24 @@
 // The addresses of signing in through another provider: where it leads back to, and what comes of it, at the pages of this
 // server; interaction.ts has the same for apps.
-import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
+import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Account, Accounts } from './accounts.js';
-import { isSameOrigin, readForm, type Middleware } from './endpoints.js';
-import type { AccessEvent } from './events.js';
-import { html, sendPage, type Html } from './html.js';
+import { sentForm, type Middleware } from './endpoints.js';
+import { goTo, html, sendPage, type Html } from './html.js';
 import type { Tell } from './letters.js';
-import type { Login, LoginStep } from './login.js';
-import { answerOf, stepPage } from './login-page.js';
-import { sessionOf, startSession } from './own-session.js';
+import type { Login } from './login.js';
+import { answerOf, type PasswordForm } from './login-page.js';
+import { afterStep, sessionOf, type SignInPages } from './own-session.js';
 import { randomText } from './secrets.js';
 import type { Identified, Upstream } from './upstream.js';
 import { upstreamPath } from './upstream.js';
 import type { Links } from './upstream-links.js';
 
-export interface UpstreamPagesOptions {
-  readonly provider: () => Provider;
-  readonly prefix: string;
+export interface UpstreamPagesOptions extends SignInPages {
   readonly accounts: Accounts;
   readonly login: Login;
   readonly upstream: Upstream;
   readonly upstreamLinks: Links;
   readonly tell: Tell;
-  readonly onEvent: (event: AccessEvent) => void;
 }
 
 export const signInPath = '/sign-in/upstream';
@@ -48,13 +44,13 @@ export const upstreamPages =
     await next();
   };
 
-const goTo = (ctx: KoaContextWithOIDC, to: string): void => {
-  ctx.status = 303;
-  ctx.set('location', to);
-};
-
 const failed = (ctx: KoaContextWithOIDC, prefix: string): void =>
-  sendPage(ctx, 'This did not work', html`<p class="wrong">Signing in there was not finished, or took too long. Start again.</p>`, { status: 400, prefix }); // prettier-ignore
+  sendPage(
+    ctx,
+    'This did not work',
+    html`<p class="wrong">Signing in there was not finished, or took too long. Start again.</p>`,
+    { status: 400, prefix },
+  );
 
 async function signIn(options: UpstreamPagesOptions, ctx: KoaContextWithOIDC): Promise<void> {
   const { prefix, upstream, onEvent } = options;
@@ -78,31 +74,19 @@ async function signIn(options: UpstreamPagesOptions, ctx: KoaContextWithOIDC): P
     onEvent({ kind: 'login-refused' });
     return unlinked(ctx, identified, { prefix, back: `${prefix}/sign-in` });
   }
-  await goOn(options, ctx, await options.login.external(bound!, account, identified.amr));
+  const step = await options.login.external(bound!, account, identified.amr);
+  await afterStep(options, ctx, step, actionOf(options));
 }
 
 /** The form of a second factor that the provider did not ask for. */
 async function secondStep(options: UpstreamPagesOptions, ctx: KoaContextWithOIDC): Promise<void> {
   const bound = ctx.cookies.get(cookie, { signed: true });
-  const form = await readForm(ctx);
-  if (bound === undefined || form === undefined || !isSameOrigin(ctx)) return failed(ctx, options.prefix);
-  await goOn(options, ctx, await answerOf(options.login, bound, form));
+  const form = await sentForm(ctx);
+  if (bound === undefined || form === undefined || form === 'refused') return failed(ctx, options.prefix);
+  await afterStep(options, ctx, await answerOf(options.login, bound, form), actionOf(options));
 }
 
-async function goOn(
-  { provider, prefix, onEvent }: UpstreamPagesOptions,
-  ctx: KoaContextWithOIDC,
-  step: LoginStep,
-): Promise<void> {
-  if (step.is !== 'signed-in') {
-    if (step.is === 'refused') onEvent({ kind: 'login-refused' });
-    const { content, status } = stepPage(step, { action: prefix + signInPath });
-    return sendPage(ctx, 'Sign in', content, { status, prefix });
-  }
-  await startSession(provider(), ctx, step.account, step.amr);
-  onEvent({ kind: 'login', account: step.account.id });
-  goTo(ctx, `${prefix}/manage`);
-}
+const actionOf = ({ prefix }: UpstreamPagesOptions): PasswordForm => ({ action: prefix + signInPath });
 
 async function link(options: UpstreamPagesOptions, ctx: KoaContextWithOIDC): Promise<void> {
   const { provider, prefix, accounts, upstream, upstreamLinks, tell } = options;
