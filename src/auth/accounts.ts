@@ -83,7 +83,8 @@ const names = 'account-names';
 /** Which accounts may have an address; the account says whether it does. */
 const mails = 'account-mails';
 const mailKey = (mail: string): string => hashed(mail.trim().toLowerCase());
-const nameKey = (name: string): string => name.normalize('NFKC').trim().toLowerCase();
+/** The same however a name is typed. */
+export const nameKey = (name: string): string => name.normalize('NFKC').trim().toLowerCase();
 
 export function openAccounts(documents: Documents, onEnded: (what: Ended) => void): Accounts {
   const find = async (id: string): Promise<Account | undefined> =>

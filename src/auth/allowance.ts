@@ -1,5 +1,6 @@
 // How often something may be asked for: counted in one compare-and-set, over all processes, whoever it is about.
 import type { Documents } from '../storage/documents.js';
+import { nameKey } from './accounts.js';
 import { hashed } from './secrets.js';
 
 export interface Allowance {
@@ -14,7 +15,7 @@ interface Count {
 }
 
 const collection = 'allowances';
-const keyOf = (what: string): string => hashed(what.normalize('NFKC').trim().toLowerCase());
+const keyOf = (what: string): string => hashed(nameKey(what));
 
 /** Counts one; whether it is within what is allowed. `what` is kept as its hash. */
 export async function isAllowed(

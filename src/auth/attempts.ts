@@ -2,6 +2,7 @@
 // once count as many. After five failures a name is locked, twice as long each time. Nothing tells whether it is locked
 // or exists: names that do not are counted alike. https://pages.nist.gov/800-63-4/sp800-63b.html#throttle
 import type { Documents } from '../storage/documents.js';
+import { nameKey } from './accounts.js';
 import { hashed } from './secrets.js';
 
 export interface Attempts {
@@ -43,4 +44,4 @@ export const openAttempts = (documents: Documents, now: () => number = Date.now)
   },
 });
 
-const keyOf = (name: string): string => hashed(name.normalize('NFKC').trim().toLowerCase());
+const keyOf = (name: string): string => hashed(nameKey(name));

@@ -1,6 +1,5 @@
 // Proof that whoever sends a token has the key it was issued to, made anew for each request and good for it alone.
 // https://www.rfc-editor.org/rfc/rfc9449#section-4.3
-import { createHash } from 'node:crypto';
 import { calculateJwkThumbprint, EmbeddedJWK, jwtVerify } from 'jose';
 import type { Documents } from '../storage/documents.js';
 import { equalTexts, hashed } from './secrets.js';
@@ -50,8 +49,7 @@ export async function proofProblem(
     return 'htu is another address';
   const now = Date.now() / 1000;
   if (Math.abs(now - iat) > goodFor) return 'iat is too old, or in the future';
-  const print = createHash('sha256').update(token).digest('base64url');
-  if (typeof ath !== 'string' || !equalTexts(ath, print)) return 'ath is of another token';
+  if (typeof ath !== 'string' || !equalTexts(ath, hashed(token))) return 'ath is of another token';
   if (!equalTexts(await calculateJwkThumbprint(verified.protectedHeader.jwk!), jkt))
     return 'it is the key of another token';
   const unused = await documents.put(collection, hashed(`${jkt} ${jti}`), true, {
