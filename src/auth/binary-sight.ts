@@ -20,8 +20,11 @@ export interface BinarySight {
   sees(binary: Pick<Version, 'ref' | 'body'>): Promise<boolean>;
   /** @throws FhirError `forbidden` where the Binary would belong to what is not seen */
   checkWrite(write: Write, replaced: Version | undefined, writes: readonly Write[]): Promise<void>;
-  /** @throws WriteConflict `required` where something comes to refer to a Binary that is not seen */
-  checkReferred(writes: readonly Write[]): Promise<void>;
+  /**
+   * @param made the keys of what is written
+   * @throws WriteConflict `required` where something comes to refer to a Binary that is not seen
+   */
+  checkReferred(writes: readonly Write[], made: ReadonlySet<string>): Promise<void>;
   /** The write that also says who made it. */
   signed(write: Write): Write;
 }
@@ -92,8 +95,7 @@ export function binarySight({ store, grant, rowsOf, sees }: BinaryOptions): Bina
         );
       }
     },
-    async checkReferred(writes) {
-      const made = new Set(writes.map(write => refKey(write.ref)));
+    async checkReferred(writes, made) {
       for (const [index, write] of writes.entries()) {
         if (isByServer(write)) continue;
         const had = binariesIn(write.replaces);

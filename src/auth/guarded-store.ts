@@ -81,6 +81,10 @@ export function guarded(
       resolve,
     );
   };
+  const seesPresent = async (ref: Ref): Promise<boolean> => {
+    const version = await store.read(ref);
+    return version !== undefined && seesContent(version);
+  };
   /** A past version is hidden too where the present one is: a label put on later covers what came before. */
   const seesPast = async (version: Version, current: Promise<Version | undefined>): Promise<boolean> => {
     if (!(await seesContent(version, 'read', true))) return false;
@@ -135,22 +139,18 @@ export function guarded(
       throw new FhirError('forbidden', `You may not take security labels off ${refKey(ref)}.`);
   };
   /** A reference to what is hidden must be refused like one to what does not exist. */
-  const checkRequired = async (writes: readonly Write[]): Promise<void> => {
-    const own = new Set(writes.map(write => refKey(write.ref)));
+  const checkRequired = async (writes: readonly Write[], own: ReadonlySet<string>): Promise<void> => {
     for (const [index, write] of writes.entries()) {
       const { requires = [] } = isByServer(write) ? {} : write;
       for (const ref of requires) {
         if (isOpen(ref.type) || own.has(refKey(ref))) continue;
-        const version = await store.read(ref);
-        if (version === undefined || !(await seesContent(version)))
-          throw new WriteConflict('required', index, refKey(ref));
+        if (!(await seesPresent(ref))) throw new WriteConflict('required', index, refKey(ref));
       }
     }
   };
 
   /** Where what is seen depends on what it refers to, what is written refers to what is seen: else reading it back would tell. */
-  const checkLed = async (writes: readonly Write[]): Promise<void> => {
-    const own = new Set(writes.map(write => refKey(write.ref)));
+  const checkLed = async (writes: readonly Write[], own: ReadonlySet<string>): Promise<void> => {
     for (const [index, write] of writes.entries()) {
       if (isByServer(write) || write.body === undefined) continue;
       const params = linkParams(grant.visible(write.ref.type));
@@ -161,9 +161,7 @@ export function guarded(
       for (const key of led(write.rows)) {
         const [, type, id] = /^([A-Z][A-Za-z]+)\/([^/]+)$/.exec(key) ?? [];
         if (type === undefined || id === undefined || own.has(key) || had.includes(key)) continue;
-        const version = await store.read({ type, id });
-        if (version === undefined || !(await seesContent(version)))
-          throw new WriteConflict('required', index, key);
+        if (!(await seesPresent({ type, id }))) throw new WriteConflict('required', index, key);
       }
     }
   };
@@ -207,10 +205,11 @@ export function guarded(
         await checkLabels(write);
         await checkJoining(write, grant, () => store.read(write.ref, write.expected));
       }
-      await checkRequired(writes);
-      await checkLed(writes);
+      const own = new Set(writes.map(write => refKey(write.ref)));
+      await checkRequired(writes, own);
+      await checkLed(writes, own);
       const isJudged = belongs('Binary') && concernsBinary(writes);
-      if (isJudged) await binaries.checkReferred(writes);
+      if (isJudged) await binaries.checkReferred(writes, own);
       return store.commit(
         writes.map(given => {
           const write = isJudged ? binaries.signed(given) : given;
@@ -224,12 +223,10 @@ export function guarded(
     receipt: key => store.receipt(key),
     async claimOwner(claim) {
       const owner = await store.claimOwner(claim);
-      const version = owner === undefined ? undefined : await store.read(owner);
-      return version !== undefined && (await seesContent(version)) ? owner : undefined;
+      return owner !== undefined && (await seesPresent(owner)) ? owner : undefined;
     },
     async expunge(ref, what) {
-      const version = await store.read(ref);
-      return version !== undefined && (await seesContent(version)) ? store.expunge(ref, what) : 0;
+      return (await seesPresent(ref)) ? store.expunge(ref, what) : 0;
     },
   };
 }
