@@ -13,6 +13,7 @@ import { equal, leaf } from '../search/types/search-type.js';
 import { WriteConflict, type RowsOf, type ServedStore, type Version, type Write } from '../storage/store.js';
 import { mayDo, type Grant } from './grant.js';
 import { maskedBody, noMasks } from './masks.js';
+import { localOf } from './patient-consent.js';
 import { isByServer } from './server-writes.js';
 
 export interface BinarySight {
@@ -126,13 +127,11 @@ export const concernsBinary = (writes: readonly Write[]): boolean =>
 const binariesIn = (rows: readonly Row[]): readonly string[] =>
   rows.flatMap(row => (row.kind === 'reference' && row.param === binaryParam ? [row.target] : []));
 
-const about = /(?:^|\/)([A-Z]\w+\/[A-Za-z0-9\-.]{1,64})(?:\/_history\/.*)?$/;
-
 /** `Patient/1`; '' where it names nothing that could be seen here, undefined where there is none. */
 function contextOf(body: Uint8Array | undefined): string | undefined {
   if (body === undefined) return undefined;
   const { securityContext } = parseJson(body) as JsonObject;
   if (!isObject(securityContext)) return undefined;
-  const [, key = ''] = about.exec(String(securityContext['reference'])) ?? [];
+  const key = localOf(securityContext['reference']) ?? '';
   return key.startsWith('Binary/') ? '' : key;
 }

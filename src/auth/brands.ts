@@ -1,10 +1,10 @@
 // What apps show people who look for the place where their records are: the brand of the district and of each facility,
 // with their FHIR addresses, as a Bundle for everybody. The brands are Organizations that an administrator gives; their
 // endpoints are made here from what is served. https://hl7.org/fhir/smart-app-launch/brands.html
-import { createHash } from 'node:crypto';
 import { FhirError } from '../errors.js';
-import { isObject, writeJson, type Json, type JsonObject } from '../fhir/json.js';
+import { isObject, objectsOf, writeJson, type JsonObject } from '../fhir/json.js';
 import type { Documents } from '../storage/documents.js';
+import { hashed } from './secrets.js';
 
 /** A FHIR base of this server, and whose it is. */
 export interface Place {
@@ -41,7 +41,8 @@ export interface Brand {
 }
 
 /** How a brand and what belongs to it are named; without a facility, the district's. */
-export const brandId = (facility?: string): string => (facility === undefined ? district : `facility-${facility}`); // prettier-ignore
+export const brandId = (facility?: string): string =>
+  facility === undefined ? district : `facility-${facility}`;
 
 const district = 'district';
 const collection = 'brands';
@@ -60,7 +61,8 @@ export const openBrandBook = (documents: Documents): BrandBook => ({
         `"${developers}" is no address of a website, such as https://example.org.`,
       );
     const taken = [...(await brandsIn(documents))].find(
-      ([other, { organization: known }]) => other !== whose && keyOf(firstIdentifier(known)) === keyOf(firstIdentifier(brand)), // prettier-ignore
+      ([other, { organization: known }]) =>
+        other !== whose && keyOf(firstIdentifier(known)) === keyOf(firstIdentifier(brand)),
     );
     if (taken !== undefined)
       throw new FhirError('value', `Organization.identifier[0]: the brand of ${taken[0]} has it.`);
@@ -96,7 +98,7 @@ async function bundleOf(
   places: readonly Place[],
 ): Promise<BrandBundle> {
   const { organization: primary, developers } = brands.get(district)!;
-  const website = textAt(objectsIn(primary['telecom'])[0], 'value');
+  const website = textAt(objectsOf(primary['telecom'])[0], 'value');
   const organizations = new Map<string, JsonObject>();
   const endpoints: JsonObject[] = [];
   const all = places.map(place => `Endpoint/${idOf(place)}`);
@@ -119,13 +121,15 @@ async function bundleOf(
       ...(id === district ? {} : { partOf: { reference: `Organization/${district}` } }),
       endpoint: leadsTo.map(reference => ({ reference })),
     });
-    endpoints.push(endpointOf(place, textAt(organization, 'name'), given?.developers ?? developers ?? website)); // prettier-ignore
+    endpoints.push(
+      endpointOf(place, textAt(organization, 'name'), given?.developers ?? developers ?? website),
+    );
   }
   const entry = [...organizations.values(), ...endpoints].map(resource => ({
     fullUrl: `${issuer}/brands/${textAt(resource, 'resourceType')}/${textAt(resource, 'id')}`,
     resource,
   }));
-  const print = createHash('sha256').update(JSON.stringify(entry)).digest('base64url');
+  const print = hashed(JSON.stringify(entry));
   const timestamp = await lastChange(documents, print);
   return {
     body: writeJson({
@@ -177,7 +181,7 @@ const endpointOf = (place: Place, name: string, developers: string): JsonObject 
 
 /** Its portals with their endpoints; where none is given, the page where people see who has access. */
 function withPortal(organization: JsonObject, endpoints: readonly string[], manage: string): JsonObject {
-  const extensions = objectsIn(organization['extension']);
+  const extensions = objectsOf(organization['extension']);
   const leadingTo = endpoints.map(reference => ({ url: 'portalEndpoint', valueReference: { reference } }));
   const portal = {
     url: portalUrl,
@@ -194,22 +198,21 @@ function withPortal(organization: JsonObject, endpoints: readonly string[], mana
       ...extensions.filter(({ url }) => url !== portalUrl),
       ...(portals.length === 0
         ? [portal]
-        : portals.map(each => ({ ...each, extension: [...objectsIn(each['extension']), ...leadingTo] }))),
+        : portals.map(each => ({ ...each, extension: [...objectsOf(each['extension']), ...leadingTo] }))),
     ],
   };
 }
 
-const objectsIn = (value: Json | undefined): readonly JsonObject[] =>
-  Array.isArray(value) ? value.filter(isObject) : [];
 const textAt = (object: JsonObject | undefined, name: string): string => {
   const value = object?.[name];
   return typeof value === 'string' ? value : '';
 };
 const firstIdentifier = (organization: JsonObject): JsonObject => {
-  const { system, value } = objectsIn(organization['identifier'])[0]!;
+  const { system, value } = objectsOf(organization['identifier'])[0]!;
   return { ...(system === undefined ? {} : { system }), value: value! };
 };
-const keyOf = (identifier: JsonObject): string => `${textAt(identifier, 'system')}|${textAt(identifier, 'value')}`; // prettier-ignore
+const keyOf = (identifier: JsonObject): string =>
+  `${textAt(identifier, 'system')}|${textAt(identifier, 'value')}`;
 const isWebAddress = (text: string): boolean => /^https?:\/\//.test(text) && URL.canParse(text);
 
 /** What the profile of a brand asks for, and nothing of what is made here. @throws FhirError `value`, `required` */
@@ -220,15 +223,15 @@ function readBrand(given: unknown): JsonObject {
   if (!isObject(given) || given['resourceType'] !== 'Organization')
     return refuse('', 'a brand is an Organization');
   if (textAt(given, 'name') === '') refuse('.name', 'the name that people know it by is needed');
-  const identifiers = objectsIn(given['identifier']);
+  const identifiers = objectsOf(given['identifier']);
   if (identifiers.length === 0 || identifiers.some(each => textAt(each, 'value') === ''))
     refuse('.identifier', 'at least one with a value is needed, such as its website under urn:ietf:rfc:3986');
-  const telecom = objectsIn(given['telecom']);
+  const telecom = objectsOf(given['telecom']);
   if (telecom.length !== 1 || telecom[0]!['system'] !== 'url' || !isWebAddress(textAt(telecom[0], 'value')))
     refuse('.telecom', 'exactly one is needed: its website, with the system url');
   for (const name of ['endpoint', 'partOf'])
     if (given[name] !== undefined) refuse(`.${name}`, 'is made by the server');
-  const parts = objectsIn(given['extension']).flatMap(({ extension }) => objectsIn(extension));
+  const parts = objectsOf(given['extension']).flatMap(({ extension }) => objectsOf(extension));
   if (parts.some(({ url }) => url === 'portalEndpoint'))
     refuse('.extension', 'portalEndpoint is made by the server');
   for (const { url, valueUrl } of parts)

@@ -1,12 +1,12 @@
 // Who belongs to a group of people, as consents name such groups: a PractitionerRole, a CareTeam, a Group. A membership
 // counts while it and the group are active and in their period.
 // https://hl7.org/fhir/R4/careteam.html, https://hl7.org/fhir/R4/group.html, https://hl7.org/fhir/R4/practitionerrole.html
-import { isObject, parseJson, type Json, type JsonObject } from '../fhir/json.js';
+import { isObject, objectsOf, parseJson, type Json, type JsonObject } from '../fhir/json.js';
 import { FhirError } from '../errors.js';
 import { refKey } from '../fhir/resource.js';
 import type { Version, Write } from '../storage/store.js';
 import { mayDo, type Grant } from './grant.js';
-import { instantOf, localOf } from './patient-consent.js';
+import { localOf, spanOf } from './patient-consent.js';
 
 /** The types whose members a write may change, and the parameter that finds them by a member. */
 export const memberParam: Readonly<Record<string, string>> = { CareTeam: 'participant', Group: 'member' };
@@ -38,34 +38,28 @@ export function holdsMember(
   at: number,
 ): boolean {
   const isNamed = (reference: Json | undefined): boolean => {
-    const text = isObject(reference) ? reference['reference'] : undefined;
-    const key = bases === undefined ? ending.exec(String(text))?.[1] : localOf(text, bases);
+    const key = isObject(reference) ? localOf(reference['reference'], bases) : undefined;
     return key !== undefined && names.has(key);
   };
-  if (resource['active'] === false || !isIn(resource['period'], at)) return false;
+  if (resource['active'] === false || !isIn(resource, at)) return false;
   switch (resource['resourceType']) {
     case 'PractitionerRole':
       return isNamed(resource['practitioner']);
     case 'CareTeam': {
       const { status, participant } = resource;
       const isActive = status === undefined || status === 'active';
-      return isActive && objects(participant).some(one => isIn(one['period'], at) && isNamed(one['member']));
+      return isActive && objectsOf(participant).some(one => isIn(one, at) && isNamed(one['member']));
     }
     case 'Group':
-      return objects(resource['member']).some(
-        one => one['inactive'] !== true && isIn(one['period'], at) && isNamed(one['entity']),
+      return objectsOf(resource['member']).some(
+        one => one['inactive'] !== true && isIn(one, at) && isNamed(one['entity']),
       );
     default:
       return false;
   }
 }
 
-const ending = /(?:^|\/)([A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64})(?:\/_history\/.*)?$/;
-
-const objects = (value: Json | undefined): readonly JsonObject[] =>
-  Array.isArray(value) ? value.filter(isObject) : [];
-
-function isIn(period: Json | undefined, at: number): boolean {
-  if (!isObject(period)) return true;
-  return at >= (instantOf(period['start'], 'start') ?? -Infinity) && at <= (instantOf(period['end'], 'end') ?? Infinity); // prettier-ignore
+function isIn(holder: JsonObject, at: number): boolean {
+  const { from, to } = spanOf(holder);
+  return at >= from && at <= to;
 }

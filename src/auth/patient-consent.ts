@@ -3,7 +3,7 @@
 // https://hl7.org/fhir/R4/consent.html, https://profiles.ihe.net/ITI/PCF/
 // Surprising why: what is not understood in a rule that denies covers everything, and in one that permits nothing.
 import { createHash } from 'node:crypto';
-import { isObject, type Json, type JsonObject } from '../fhir/json.js';
+import { isObject, objectsOf, type Json, type JsonObject } from '../fhir/json.js';
 import type { Resource } from '../fhir/resource.js';
 import type { Row } from '../search/rows.js';
 
@@ -35,15 +35,13 @@ export interface About {
   readonly rows: readonly Row[];
 }
 
-const objects = (value: Json | undefined): readonly JsonObject[] =>
-  Array.isArray(value) ? value.filter(isObject) : [];
 const text = (value: Json | undefined): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined;
 const inside = (value: Json | undefined): JsonObject => (isObject(value) ? value : {});
 
-/** Milliseconds in which a provision is in force. */
-function spanOf(provision: JsonObject): { readonly from: number; readonly to: number } {
-  const { start, end } = inside(provision['period']);
+/** Milliseconds of its period: in which a provision is in force, or somebody a member. */
+export function spanOf(holder: JsonObject): { readonly from: number; readonly to: number } {
+  const { start, end } = inside(holder['period']);
   return { from: instantOf(start, 'start') ?? -Infinity, to: instantOf(end, 'end') ?? Infinity };
 }
 
@@ -53,13 +51,13 @@ export function edgesOf(consent: JsonObject): readonly number[] {
   const walk = (provision: JsonObject): void => {
     const { from, to } = spanOf(provision);
     edges.push(...[from, to + 1].filter(Number.isFinite));
-    for (const nested of objects(provision['provision'])) walk(nested);
+    for (const nested of objectsOf(provision['provision'])) walk(nested);
   };
   walk(inside(consent['provision']));
   return edges;
 }
 
-export function instantOf(value: Json | undefined, which: 'start' | 'end'): number | undefined {
+function instantOf(value: Json | undefined, which: 'start' | 'end'): number | undefined {
   const given = text(value);
   if (given === undefined) return undefined;
   const at = Date.parse(given);
@@ -95,7 +93,7 @@ export function rulesOf(consent: JsonObject, bases: readonly string[], now: numb
         names: named ?? [everyone],
         covers: about => tests.every(test => test(about)),
       });
-    for (const nested of objects(provision['provision'])) walk(nested, tests, named, typeIn(nested['type']) ?? 'deny'); // prettier-ignore
+    for (const nested of objectsOf(provision['provision'])) walk(nested, tests, named, typeIn(nested['type']) ?? 'deny'); // prettier-ignore
   };
   walk(root, [], undefined, type);
   return rules;
@@ -103,7 +101,7 @@ export function rulesOf(consent: JsonObject, bases: readonly string[], now: numb
 
 /** To be treated, or not to be: no word about who may know. https://hl7.org/fhir/R4/valueset-consent-scope.html */
 function isOfTreatment(scope: Json | undefined): boolean {
-  const codes = objects(inside(scope)['coding']).map(coding => coding['code']);
+  const codes = objectsOf(inside(scope)['coding']).map(coding => coding['code']);
   return codes.length > 0 && codes.every(code => code === 'treatment' || code === 'adr');
 }
 
@@ -111,7 +109,7 @@ const typeIn = (value: Json | undefined): Rule['type'] | undefined =>
   value === 'deny' || value === 'permit' ? value : undefined;
 
 function basicPolicy(policyRule: Json | undefined): Rule['type'] | undefined {
-  const codes = objects(inside(policyRule)['coding']).map(coding => coding['code']);
+  const codes = objectsOf(inside(policyRule)['coding']).map(coding => coding['code']);
   return codes.includes('OPTOUT') ? 'deny' : codes.includes('OPTIN') ? 'permit' : undefined;
 }
 
@@ -123,10 +121,13 @@ function namesIn(
   kind: Rule['type'],
   bases: readonly string[],
 ): readonly string[] | undefined {
-  const actors = objects(provision['actor']);
-  const purposes = objects(provision['purpose']).flatMap(coding => text(coding['code']) ?? []);
+  const actors = objectsOf(provision['actor']);
+  const purposes = objectsOf(provision['purpose']).flatMap(coding => text(coding['code']) ?? []);
   if (actors.length === 0 && purposes.length === 0) return undefined;
-  const names = actors.length === 0 ? [everyone] : actors.flatMap(actor => actorNames(inside(actor['reference']), kind, bases)); // prettier-ignore
+  const names =
+    actors.length === 0
+      ? [everyone]
+      : actors.flatMap(actor => actorNames(inside(actor['reference']), kind, bases));
   if (purposes.length === 0) return names;
   // Who does not say why is denied what is denied for any purpose.
   const told = [...purposes, ...(kind === 'deny' ? [undefined] : [])];
@@ -153,37 +154,41 @@ function actorNames(reference: JsonObject, kind: Rule['type'], bases: readonly s
   return named === undefined || text(value) === undefined ? unknown : [`${named}:${String(value)}`];
 }
 
-export function localOf(value: Json | undefined, bases: readonly string[]): string | undefined {
+/** What the text of a reference names, as `Patient/1`; without bases any server is ours. */
+export function localOf(value: Json | undefined, bases?: readonly string[]): string | undefined {
   const reference = text(value);
   if (reference === undefined) return undefined;
+  if (bases === undefined) return ending.exec(reference)?.[1];
   const base = bases.find(one => reference.startsWith(`${one}/`));
   const relative = base === undefined ? reference : reference.slice(base.length + 1);
   const [, key] = /^([A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64})(?:\/_history\/.*)?$/.exec(relative) ?? [];
   return key;
 }
 
+const ending = /(?:^|\/)([A-Z][A-Za-z]+\/[A-Za-z0-9\-.]{1,64})(?:\/_history\/.*)?$/;
+
 const resourceTypeSystem = 'http://hl7.org/fhir/resource-types';
 
 function testsOf(provision: JsonObject, kind: Rule['type'], bases: readonly string[]): readonly Test[] {
   const unknown = kind === 'deny';
   const tests: Test[] = [];
-  const classes = objects(provision['class']);
+  const classes = objectsOf(provision['class']);
   if (classes.length > 0)
     tests.push(({ resource }) =>
       classes.some(({ system, code }) =>
         system === resourceTypeSystem ? code === resource.resourceType : unknown,
       ),
     );
-  const codes = objects(provision['code']).flatMap(concept => objects(concept['coding']));
-  if (objects(provision['code']).length > 0)
+  const codes = objectsOf(provision['code']).flatMap(concept => objectsOf(concept['coding']));
+  if (objectsOf(provision['code']).length > 0)
     tests.push(({ resource }) => (codes.length === 0 ? unknown : codingsIn(resource).some(has => codes.some(one => isSame(has, one))))); // prettier-ignore
-  const labels = objects(provision['securityLabel']);
+  const labels = objectsOf(provision['securityLabel']);
   if (labels.length > 0)
-    tests.push(({ resource }) => objects(inside(resource['meta'])['security']).some(has => labels.some(one => isSame(has, one)))); // prettier-ignore
+    tests.push(({ resource }) => objectsOf(inside(resource['meta'])['security']).some(has => labels.some(one => isSame(has, one)))); // prettier-ignore
   // https://hl7.org/fhir/R4/valueset-consent-action.html: what is permitted may be less than to see.
-  const actions = objects(provision['action']).flatMap(concept => objects(concept['coding']));
+  const actions = objectsOf(provision['action']).flatMap(concept => objectsOf(concept['coding']));
   if (
-    objects(provision['action']).length > 0 &&
+    objectsOf(provision['action']).length > 0 &&
     !actions.some(({ code }) => code === 'access' || code === 'use')
   )
     tests.push(() => unknown);
@@ -196,7 +201,7 @@ function testsOf(provision: JsonObject, kind: Rule['type'], bases: readonly stri
       return dates.length === 0 ? unknown : dates.some(({ lo, hi }) => lo <= to && hi >= from);
     });
   }
-  const data = objects(provision['data']);
+  const data = objectsOf(provision['data']);
   if (data.length > 0) {
     const wanted = data.map(({ meaning, reference }) => ({
       meaning,
@@ -226,7 +231,7 @@ function codingsIn(value: Json): readonly JsonObject[] {
   if (Array.isArray(value)) return value.flatMap(codingsIn);
   if (!isObject(value)) return [];
   const { meta: _meta, coding, ...rest } = value;
-  return [...objects(coding), ...Object.values(rest).flatMap(one => codingsIn(one))];
+  return [...objectsOf(coding), ...Object.values(rest).flatMap(one => codingsIn(one))];
 }
 
 /**
@@ -253,7 +258,7 @@ export function labelCodes(consents: readonly (readonly Rule[])[], about: About)
   return [...[...denied].map(denies), ...passing.map(permits)].sort();
 }
 
-export const isEveryone = (name: string): boolean => name === everyone || name.startsWith(`${everyone}&`);
+const isEveryone = (name: string): boolean => name === everyone || name.startsWith(`${everyone}&`);
 
 /** The resource with these labels of consents and no others; the same where it has them. */
 export function withConsentLabels(resource: Resource, codes: readonly string[]): Resource {

@@ -4,7 +4,7 @@ import { createWriteStream, type WriteStream } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { isObject, parseJson, writeJson, type Json, type JsonObject } from '../fhir/json.js';
+import { isObject, objectsOf, parseJson, writeJson, type Json, type JsonObject } from '../fhir/json.js';
 import { overHttp, type Sender } from './load/sender.js';
 import { Problem, sentenceOf } from './problem.js';
 import { grouped, showProgress, type Progress } from './progress.js';
@@ -79,9 +79,9 @@ async function fromServer(options: ExportOptions, progress: Progress): Promise<R
 /** Every type the server's CapabilityStatement lets one search. */
 async function typesOf(sender: Sender): Promise<string[]> {
   const statement = await get(sender, 'metadata', []);
-  const [rest] = arrayOf(statement['rest']);
-  return arrayOf(rest?.['resource'])
-    .filter(resource => arrayOf(resource['interaction']).some(({ code }) => code === 'search-type'))
+  const [rest] = objectsOf(statement['rest']);
+  return objectsOf(rest?.['resource'])
+    .filter(resource => objectsOf(resource['interaction']).some(({ code }) => code === 'search-type'))
     .map(resource => resource['type'])
     .filter(type => typeof type === 'string' && /^[A-Za-z]+$/.test(type)) as string[];
 }
@@ -89,12 +89,13 @@ async function typesOf(sender: Sender): Promise<string[]> {
 async function* pages(sender: Sender, type: string): AsyncGenerator<Exported> {
   let page: JsonObject | undefined = await get(sender, type, [['_count', String(pageSize)]]);
   while (page) {
-    for (const { resource, search } of arrayOf(page['entry'])) {
+    for (const { resource, search } of objectsOf(page['entry'])) {
       // An outcome about the search is not part of what is stored.
       if (isObject(resource) && !(isObject(search) && search['mode'] === 'outcome'))
         yield { type, text: writeJson(resource) };
     }
-    const next: Json | undefined = arrayOf(page['link']).find(({ relation }) => relation === 'next')?.['url'];
+    const link: JsonObject | undefined = objectsOf(page['link']).find(({ relation }) => relation === 'next');
+    const next: Json | undefined = link?.['url'];
     page = typeof next === 'string' ? await get(sender, ...below(sender.base, next)) : undefined;
   }
 }
@@ -129,9 +130,6 @@ async function get(
   const said = answer.body.slice(0, 300).replace(/\s+/g, ' ');
   throw new Problem(`${sender.base}/${path} answered ${answer.status}: ${said}`);
 }
-
-const arrayOf = (value: Json | undefined): JsonObject[] =>
-  Array.isArray(value) ? value.filter(isObject) : [];
 
 /** Stored bytes are as they were posted, line ends between elements included. */
 const oneLine = (text: string): string => (/[\r\n]/.test(text) ? writeJson(parseJson(text)) : text);

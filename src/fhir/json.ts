@@ -34,6 +34,10 @@ export const maxDepth = 200;
 export const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Decimal);
 
+/** The objects of a list; none where it is no list. */
+export const objectsOf = (value: Json | undefined): JsonObject[] =>
+  Array.isArray(value) ? value.filter(isObject) : [];
+
 export const isNumber = (value: unknown): value is number | Decimal =>
   typeof value === 'number' || value instanceof Decimal;
 

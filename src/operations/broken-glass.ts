@@ -4,7 +4,7 @@
 // keeps it the only one.
 import { FhirError } from '../errors.js';
 import { instant, newId, now } from '../fhir/ids.js';
-import { isObject, type Json, type JsonObject } from '../fhir/json.js';
+import { isObject, objectsOf, type Json, type JsonObject } from '../fhir/json.js';
 import { refKey, type Resource } from '../fhir/resource.js';
 import { sendBytes, sendResource } from '../interactions/answer.js';
 import { bundleBytes } from '../interactions/bundle.js';
@@ -55,13 +55,13 @@ export const markReviewed: Handler = async ({ request, grant, settings, store, i
   if (!grant.permits('create', type)) throw new FhirError('forbidden', `You may not create ${type}.`);
   const version = await store.read({ type, id });
   const event = version?.body === undefined ? undefined : resourceIn(version);
-  if (event === undefined || !objects(event['subtype']).some(({ code }) => code === broken))
+  if (event === undefined || !objectsOf(event['subtype']).some(({ code }) => code === broken))
     throw new FhirError('not-found', `There is no broken glass ${type}/${id}.`);
-  const who = objects(event['agent']).map(agent => inside(inside(agent['who'])['identifier'])['value']);
+  const who = objectsOf(event['agent']).map(agent => inside(inside(agent['who'])['identifier'])['value']);
   if (who.includes(grant.principal))
     throw new FhirError('forbidden', 'Somebody else reviews what you have done yourself.');
   const note = noteIn(resourceOf(request.body, 'Parameters'));
-  const patients = objects(event['entity']).filter(entity => String(inside(entity['what'])['reference']).startsWith('Patient/')); // prettier-ignore
+  const patients = objectsOf(event['entity']).filter(entity => String(inside(entity['what'])['reference']).startsWith('Patient/')); // prettier-ignore
   const review: Resource = {
     resourceType: type,
     type: { system: 'http://dicom.nema.org/resources/ontology/DCM', code: '110113', display: 'Security Alert' }, // prettier-ignore
@@ -94,15 +94,13 @@ export const markReviewed: Handler = async ({ request, grant, settings, store, i
   return sendResource({ status: 201, headers: { location: `${request.base}/${refKey(ref)}` } }, { ...review, id: ref.id }, request); // prettier-ignore
 };
 
-const objects = (value: Json | undefined): readonly JsonObject[] =>
-  Array.isArray(value) ? value.filter(isObject) : [];
 const inside = (value: Json | undefined): JsonObject => (isObject(value) ? value : {});
 
 const shortest = 5;
 const longest = 1000;
 
 function noteIn(parameters: Resource): string {
-  const found = objects(parameters['parameter']).find(({ name }) => name === 'note');
+  const found = objectsOf(parameters['parameter']).find(({ name }) => name === 'note');
   const note = typeof found?.['valueString'] === 'string' ? found['valueString'].trim() : '';
   if (note.length < shortest || note.length > longest) {
     throw new FhirError(
