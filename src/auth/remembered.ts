@@ -3,7 +3,7 @@
 // https://openid.net/specs/openid-connect-core-1_0.html#Consent
 import type { Documents } from '../storage/documents.js';
 import type { ClientRecord } from './clients.js';
-import { granted, parseResourceScope, within } from './scopes.js';
+import { granted } from './scopes.js';
 import { hashed } from './secrets.js';
 
 export interface Remembered {
@@ -21,7 +21,12 @@ export interface Remembered {
 export interface Answers {
   remember(answer: Omit<Remembered, 'created'>): Promise<void>;
   /** What was said to this question before; undefined where the app asks for more, or nothing was said. */
-  to(client: ClientRecord, account: string, aud: string, offered: readonly string[]): Promise<readonly string[] | undefined>; // prettier-ignore
+  to(
+    client: ClientRecord,
+    account: string,
+    aud: string,
+    offered: readonly string[],
+  ): Promise<readonly string[] | undefined>;
   of(account: string): Promise<readonly Remembered[]>;
   /** From now on the person is asked again about this client. */
   forget(account: string, clientId: string): Promise<void>;
@@ -47,11 +52,9 @@ export function openAnswers(documents: Documents): Answers {
       const known = (await documents.get(collection, key))?.value as Remembered | undefined;
       // Another app may be registered under the id of one that was removed.
       if (known === undefined || known.created < client.created) return undefined;
-      const isKnown = (scope: string): boolean =>
-        known.asked.includes(scope) || isWithin(scope, known.scopes);
-      if (!offered.every(isKnown)) return undefined;
       const scopes = granted(offered, known.scopes);
-      return scopes.length === 0 ? undefined : scopes;
+      const isKnown = offered.every(scope => known.asked.includes(scope) || scopes.includes(scope));
+      return isKnown && scopes.length > 0 ? scopes : undefined;
     },
     of: account => listed(`${account}/`),
     async forget(account, clientId) {
@@ -59,15 +62,6 @@ export function openAnswers(documents: Documents): Answers {
         await documents.delete(collection, ofClient(account, clientId) + hashed(aud));
     },
   };
-}
-
-function isWithin(text: string, limits: readonly string[]): boolean {
-  const scope = parseResourceScope(text);
-  if (scope === undefined) return limits.includes(text);
-  return limits.some(limit => {
-    const wider = parseResourceScope(limit);
-    return wider !== undefined && within(scope, wider);
-  });
 }
 
 /**
