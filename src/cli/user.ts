@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Account, Accounts } from '../auth/accounts.js';
 import type { Letter } from '../auth/letters.js';
 import type { Person } from '../auth/people.js';
+import type { Documents } from '../storage/documents.js';
 import { Problem } from './problem.js';
 import { configOf, withDocuments, type DataOptions } from './target.js';
 
@@ -20,9 +21,17 @@ export interface UserAddOptions extends PersonOptions {
   readonly passwordStdin?: boolean;
 }
 
-async function withAccounts<T>(options: DataOptions, work: (accounts: Accounts) => Promise<T>): Promise<T> {
+async function withAccounts<T>(
+  options: DataOptions,
+  work: (accounts: Accounts, documents: Documents) => Promise<T>,
+): Promise<T> {
   const { openAccounts } = await import('../auth/accounts.js');
-  return withDocuments(options, documents => work(openAccounts(documents, () => undefined)));
+  return withDocuments(options, documents =>
+    work(
+      openAccounts(documents, () => undefined),
+      documents,
+    ),
+  );
 }
 
 const found = async (accounts: Accounts, name: string): Promise<Account> => {
@@ -48,7 +57,7 @@ async function passwordFrom(isStdin: boolean | undefined): Promise<{ password: s
 }
 
 /** What the options say of a person. @throws Problem where something is left out */
-async function personOf(name: string, options: PersonOptions): Promise<Person> {
+function personOf(name: string, options: PersonOptions): Person {
   const { is, role = [], patient, facility, mail } = options;
   if (is.startsWith('RelatedPerson/') && patient === undefined)
     throw new Problem(
@@ -72,7 +81,7 @@ const described = ({ name, fhirUser, roles }: Account): string =>
 
 export async function addUser(name: string, options: UserAddOptions): Promise<number> {
   const { accountOf } = await import('../auth/people.js');
-  const given = accountOf(await personOf(name, options));
+  const given = accountOf(personOf(name, options));
   const { password, shown } = await passwordFrom(options.passwordStdin);
   const account = await withAccounts(options, accounts => accounts.add({ ...given, password }));
   process.stdout.write(`Added ${described(account)}.\n${shown}`);
@@ -80,15 +89,13 @@ export async function addUser(name: string, options: UserAddOptions): Promise<nu
 }
 
 export async function inviteUser(name: string, options: PersonOptions): Promise<number> {
-  const person = await personOf(name, options);
+  const person = personOf(name, options);
   const { originOf } = await import('../config.js');
-  const { openAccounts } = await import('../auth/accounts.js');
   const { linkTo, timeOf } = await import('../auth/letters.js');
   const { openPasswordLinks } = await import('../auth/password-links.js');
   const { invited } = await import('../auth/people.js');
   const config = await configOf(options);
-  return withDocuments(options, async documents => {
-    const accounts = openAccounts(documents, () => undefined);
+  return withAccounts(options, async (accounts, documents) => {
     const account = await invited(accounts, person);
     process.stdout.write(`Invited ${described(account)}.\n`);
     if (account.mail !== undefined && (config.smtpUrl ?? config.mailFolder) !== undefined) {
@@ -182,9 +189,7 @@ export async function linkUser(
   const known = providers.find(({ id }) => id === provider);
   if (known === undefined)
     throw new Problem(`There is no provider "${provider}".`, 'TSELA_LOGIN_PROVIDERS names the file of them.');
-  await withDocuments(options, async documents => {
-    const { openAccounts } = await import('../auth/accounts.js');
-    const accounts = openAccounts(documents, () => undefined);
+  await withAccounts(options, async (accounts, documents) => {
     const { id } = await found(accounts, name);
     await openLinks(documents, accounts).link({ account: id, issuer: known.issuer, subject });
   });
@@ -195,9 +200,7 @@ export async function linkUser(
 /** Takes all of them off. */
 export async function unlinkUser(name: string, options: DataOptions): Promise<number> {
   const { openLinks } = await import('../auth/upstream-links.js');
-  const count = await withDocuments(options, async documents => {
-    const { openAccounts } = await import('../auth/accounts.js');
-    const accounts = openAccounts(documents, () => undefined);
+  const count = await withAccounts(options, async (accounts, documents) => {
     const { id } = await found(accounts, name);
     const links = openLinks(documents, accounts);
     const all = await links.of(id);
