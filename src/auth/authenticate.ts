@@ -114,12 +114,18 @@ export function createAuthenticate(options: AuthenticateOptions): Authenticate {
       throw refused('The token is unknown, has expired, or is not for this server.', base, 'invalid_token');
     const isProven = scheme.toLowerCase() === 'dpop';
     if (found.jkt !== undefined && !isProven)
-      throw refused('The token is bound to a key: send Authorization: DPoP, with a proof.', base, 'invalid_token', true); // prettier-ignore
+      throw refused(
+        'The token is bound to a key: send Authorization: DPoP, with a proof.',
+        base,
+        'invalid_token',
+        true,
+      );
     if (found.jkt === undefined && isProven)
       throw refused('The token is not bound to a key: send Authorization: Bearer.', base, 'invalid_token');
     if (found.jkt !== undefined) {
       const problem = await proofProblem(options.documents, proven, token, found.jkt);
-      if (problem !== undefined) throw refused(`The DPoP proof does not hold: ${problem}.`, base, 'invalid_dpop_proof', true); // prettier-ignore
+      if (problem !== undefined)
+        throw refused(`The DPoP proof does not hold: ${problem}.`, base, 'invalid_dpop_proof', true);
     }
     return found;
   };

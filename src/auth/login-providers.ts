@@ -52,7 +52,8 @@ function readProvider(given: unknown, where: string): LoginProvider {
   const issuer = text('issuer', /^https?:\/\/[^?#]+$/, 'an address with https');
   if (!URL.canParse(issuer) || (issuer.startsWith('http:') && !isThisMachine(issuer)))
     refuse('issuer: an address with https is expected');
-  const scope = values['scope'] === undefined ? 'openid' : text('scope', /(?:^| )openid(?: |$)/, 'a list with openid'); // prettier-ignore
+  const scope =
+    values['scope'] === undefined ? 'openid' : text('scope', /(?:^| )openid(?: |$)/, 'a list with openid');
   return {
     id: text('id', /^[a-z][a-z0-9-]{0,31}$/, 'up to 32 of a-z, 0-9 and "-", beginning with a letter,'),
     name: text('name', /\S/, 'what people know it by'),

@@ -116,7 +116,9 @@ export function openPasskeys(
         name: name.trim().slice(0, 60) || 'Passkey',
         publicKey: isoBase64URL.fromBuffer(publicKey),
         counter,
-        ...(transports === undefined ? {} : { transports: transports.filter(each => /^[a-z-]{1,20}$/.test(each)).slice(0, 8) }), // prettier-ignore
+        ...(transports === undefined
+          ? {}
+          : { transports: transports.filter(each => /^[a-z-]{1,20}$/.test(each)).slice(0, 8) }),
         created: Date.now(),
       };
       if ((await documents.put(owners, hashed(id), account.id, { expected: 0 })) === undefined)

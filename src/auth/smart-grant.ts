@@ -246,11 +246,15 @@ function ofPatients(ids: readonly string[], type: string, permission: Permission
 function aboutNoOther(ids: readonly string[], type: string): Node {
   const nodes = ['patient', 'subject'].flatMap(param => {
     if (!parametersOf(type).has(param)) return [];
-    const own = or(...ids.map(id => criterion([type], param, `Patient/${id}`, { bases: [], zone: 'UTC', now: 0 }) ?? none));
+    const own = or(
+      ...ids.map(id => criterion([type], param, `Patient/${id}`, { bases: [], zone: 'UTC', now: 0 }) ?? none),
+    );
     const rows = own.op === 'or' ? own.nodes : [own];
     const named = rows.flatMap(node => (node.op === 'row' ? [node.param] : []));
-    const others = [...new Set(named)].map(name => leaf('reference', name, [{ column: 'target', is: 'prefix', value: 'Patient/' }]));
+    const others = [...new Set(named)].map(name =>
+      leaf('reference', name, [{ column: 'target', is: 'prefix', value: 'Patient/' }]),
+    );
     return [or(not(or(...others)), own)];
-  }); // prettier-ignore
+  });
   return and(...nodes);
 }

@@ -82,7 +82,11 @@ export function openUpstream(options: UpstreamOptions): Upstream {
       const provider = providers.find(each => each.id === id);
       if (provider === undefined) throw new FhirError('not-found', 'There is no such provider.');
       const configuration = await configurationOf(provider);
-      const [state, nonce, verifier] = [client.randomState(), client.randomNonce(), client.randomPKCECodeVerifier()]; // prettier-ignore
+      const [state, nonce, verifier] = [
+        client.randomState(),
+        client.randomNonce(),
+        client.randomPKCECodeVerifier(),
+      ];
       const started: Started = { provider: id, returns, bound: hashed(bound), nonce, verifier };
       await documents.put(collection, hashed(state), secrets.seal(purpose, started), {
         expires: Date.now() + within,

@@ -12,7 +12,8 @@ const endLine = 'end';
 const hashLength = 32;
 /** A line is the head of a file: its name is below a data folder. */
 const longestLine = 1000;
-const nameForm = /^(?:facilities\/[a-z][a-z0-9-]{0,31}\/)?(?:tsela\.sqlite|documents\.sqlite|audit\/[A-Za-z0-9][A-Za-z0-9._-]{0,100})$/; // prettier-ignore
+const nameForm =
+  /^(?:facilities\/[a-z][a-z0-9-]{0,31}\/)?(?:tsela\.sqlite|documents\.sqlite|audit\/[A-Za-z0-9][A-Za-z0-9._-]{0,100})$/;
 
 export async function* archived(files: readonly { name: string; path: string }[]): AsyncGenerator<Buffer> {
   yield archiveMark;
