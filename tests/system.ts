@@ -120,6 +120,11 @@ export async function openTsela(
   };
 }
 
+/** Resolves when the clock shows a later millisecond: what is written then has another time than what was written before. */
+export async function nextMillisecond(): Promise<void> {
+  for (const now = Date.now(); Date.now() === now;) await new Promise(setImmediate);
+}
+
 async function dropDatabase(config: Config): Promise<void> {
   const { MongoClient } = await import('mongodb');
   const client = new MongoClient(config.mongoUrl!);

@@ -34,7 +34,7 @@ it('docs/roles.md: the commands do what it says', () => {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}, 60_000); // prettier-ignore
+}); // prettier-ignore
 
 it('docs/roles.md: has each role, and an example that is one', () => {
   const rows = [...page('roles.md').matchAll(/^\| (\w+) \|/gm)].map(match => match[1]);

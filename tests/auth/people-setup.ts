@@ -38,7 +38,7 @@ export const mailed = (folder: string, address: string, n = 1): Promise<Sent> =>
       expect(all.length).toBeGreaterThanOrEqual(n);
       return all[n - 1]!;
     },
-    { timeout: 20_000, interval: 50 },
+    { timeout: 120_000, interval: 50 },
   );
 
 /** The link that a text holds. */

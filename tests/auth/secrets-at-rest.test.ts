@@ -148,7 +148,7 @@ describe.each(stores)('on %s', store => {
         logged = readFileSync(join(folder, 'log'), 'utf8');
         for (const status of [400, 401, 404, 412, 415]) expect(logged).toContain(`"status":${status}`);
       };
-      await vi.waitFor(read, { timeout: 20_000 });
+      await vi.waitFor(read, { timeout: 120_000 });
     });
     afterAll(async () => {
       await server?.stop();

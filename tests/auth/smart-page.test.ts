@@ -71,7 +71,7 @@ it('holds commands that work and programs that get what it says', async () => {
   const password = /Password {2}(\S+)/.exec(printed.find(out => out.startsWith('Added mpho'))!)![1]!;
 
   await expect
-    .poll(async () => json(await fetch(`${server.url}/.well-known/user-access-brands`)), { timeout: 15_000 })
+    .poll(async () => json(await fetch(`${server.url}/.well-known/user-access-brands`)))
     .toMatchObject({ type: 'collection' });
 
   const preferences = { id: 'preferences', kind: 'public' as const };

@@ -174,7 +174,7 @@ it('a whole server comes back on an empty machine: records, facilities, people, 
   expect((await tsela(['export', '--data', join(empty, 'facilities/quthing'), '--out', at('there'), '--quiet'])).code).toBe(0); // prettier-ignore
   expect(readFileSync(at('there/Patient.ndjson'), 'utf8')).toContain('Letsie');
   expect((await tsela(['doctor', '--data', empty])).out).not.toMatch(/breaks|gone/);
-}, 60_000);
+});
 
 it('a restore that was interrupted is no server, and is done again from the beginning', async () => {
   const data = at('half');
@@ -194,7 +194,7 @@ it('a restore that was interrupted is no server, and is done again from the begi
   expect((await tsela(['restore', at('b'), '--data', data, '--key-file', at('key')])).err).toContain(
     'already',
   );
-}, 60_000);
+});
 
 it('a backup of one store, as they were before, comes back too', async () => {
   expect((await tsela(['load', at('patient.ndjson'), '--data', at('old'), '--quiet'])).code).toBe(0);

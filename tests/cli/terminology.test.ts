@@ -12,7 +12,7 @@ const run = (...args: string[]) => begin(['terminology', ...args, ...data]).ende
 
 const start = async (): Promise<{ server: Running; base: string }> => {
   const server = begin(['start', '--open', '--port', '0', ...data]);
-  const said = await server.says('FHIR base');
+  const said = await server.says('Ctrl-C');
   return { server, base: /FHIR base\s+(\S+)/.exec(said)![1]! };
 };
 const status = async (base: string, code: string): Promise<number> =>
@@ -28,7 +28,7 @@ it('loads into a running server, and what it loaded outlives a kill', async () =
     0,
     expect.stringContaining('2 concepts of urn:plants, version 1'),
   ]);
-  await vi.waitFor(async () => expect(await status(first.base, 'aloe')).toBe(200), 10_000);
+  await vi.waitFor(async () => expect(await status(first.base, 'aloe')).toBe(200), { timeout: 120_000 });
   first.server.process.kill('SIGKILL');
   await first.server.ended;
 

@@ -71,7 +71,7 @@ for (const store of stores) {
           });
           return { facility, store: failing };
         });
-      }, 120_000);
+      });
       afterAll(async () => {
         for (const one of [...(parts ?? []), whole]) await one?.close();
       });

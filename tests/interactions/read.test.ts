@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { onEveryStore, openTsela, type Answer } from '../system.js';
+import { nextMillisecond, onEveryStore, openTsela, type Answer } from '../system.js';
 
 const patient = (more: object = {}) => ({ resourceType: 'Patient', ...more });
 const next = (answer: Answer): string | undefined =>
@@ -63,6 +63,7 @@ onEveryStore('read', {}, tsela => {
 onEveryStore('history', {}, tsela => {
   it('shows every version and deletion of an instance, a type and the system, newest first', async () => {
     await tsela().send('PUT', 'Patient/h1', patient({ id: 'h1' }));
+    await nextMillisecond();
     const second = await tsela().send('PUT', 'Patient/h1', patient({ id: 'h1', active: true }));
     await tsela().send('PUT', 'Basic/h2', { resourceType: 'Basic', id: 'h2', code: { text: 'x' } });
     await tsela().send('DELETE', 'Patient/h1');

@@ -8,6 +8,7 @@ import { asking, codesOf, of, set } from './animals.js';
 
 const system = 'http://example.org/large';
 const many = 30_000;
+const within = { timeout: 120_000 };
 
 function* numbers(): Generator<ConceptRecord> {
   yield { code: 'root', display: 'Root' };
@@ -42,7 +43,7 @@ onEveryStore('loaded systems', {}, tsela => {
   };
   beforeAll(async () => {
     await load(tsela(), { version: '1' }, numbers());
-    await vi.waitFor(async () => expect(await display('c1')).toBe('Concept number 1'), 10_000);
+    await vi.waitFor(async () => expect(await display('c1')).toBe('Concept number 1'), within);
   });
 
   it('answer like any other', async () => {
@@ -78,15 +79,15 @@ onEveryStore('loaded systems', {}, tsela => {
     await vi.waitFor(async () => {
       const answer = await get(`CodeSystem/$lookup?system=${system}&code=c1&displayLanguage=fr`);
       expect(of(answer, 'display')).toBe('Numéro un');
-    }, 10_000);
+    }, within);
     await forgetSystem(tsela().system.documents, 'urn:more', undefined);
   });
   it('are replaced as a whole, version by version', async () => {
     const { documents } = tsela().system;
     await load(tsela(), { version: '1' }, [{ code: 'c1', display: 'Other' }]);
-    await vi.waitFor(async () => expect(await display('c1')).toBe('Other'), 10_000);
+    await vi.waitFor(async () => expect(await display('c1')).toBe('Other'), within);
     await load(tsela(), { version: '2' }, [{ code: 'c1', display: 'Newer' }]);
-    await vi.waitFor(async () => expect(await display('c1')).toBe('Newer'), 10_000);
+    await vi.waitFor(async () => expect(await display('c1')).toBe('Newer'), within);
     const pinned = await get(`CodeSystem/$lookup?system=${system}&version=1&code=c1`);
     expect(of(pinned, 'display')).toBe('Other');
     expect((await listSystems(documents)).map(one => [one.version, one.concepts])).toEqual([
@@ -97,7 +98,7 @@ onEveryStore('loaded systems', {}, tsela => {
     for (const version of ['1', '2']) expect(await forgetSystem(documents, system, version)).toBe(true);
     expect(await forgetSystem(documents, system, '2')).toBe(false);
     await announce(documents);
-    await vi.waitFor(async () => expect(await display('c1')).toBeUndefined(), 10_000);
+    await vi.waitFor(async () => expect(await display('c1')).toBeUndefined(), within);
     expect(await documents.list('terminology-pieces')).toHaveLength(0);
   });
 });
@@ -122,13 +123,13 @@ describe.skipIf(mongo)(`two processes on MongoDB${mongo ? ' (skipped: MONGODB_UR
       expect(await known(two, 'a')).toBe(false);
       await one.send('PUT', 'CodeSystem/shared', resource('a'));
       expect(await known(one, 'a')).toBe(true);
-      await vi.waitFor(async () => expect(await known(two, 'a')).toBe(true), 10_000);
+      await vi.waitFor(async () => expect(await known(two, 'a')).toBe(true), within);
       await two.send('PUT', 'CodeSystem/shared', resource('b'));
       expect(await known(two, 'b')).toBe(true);
-      await vi.waitFor(async () => expect(await known(one, 'b')).toBe(true), 10_000);
+      await vi.waitFor(async () => expect(await known(one, 'b')).toBe(true), within);
       await one.send('DELETE', 'CodeSystem/shared');
       expect(await known(one, 'b')).toBe(false);
-      await vi.waitFor(async () => expect(await known(two, 'b')).toBe(false), 10_000);
+      await vi.waitFor(async () => expect(await known(two, 'b')).toBe(false), within);
     } finally {
       await two.close();
       await one.close();

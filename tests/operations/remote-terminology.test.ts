@@ -15,7 +15,8 @@ describe('a remote terminology server', () => {
     other = await openTsela('SQLite');
     served = await serve(request => other.system.dispatch(request, OPEN));
     for (const resource of [animals('1.0'), mammals]) await asking(() => other).put(resource);
-    own = await openTsela('SQLite', { terminologyServer: `${served.fhir}/` });
+    // The other reads its definitions when it is first asked.
+    own = await openTsela('SQLite', { terminologyServer: `${served.fhir}/`, terminologyTimeLimit: 120_000 });
   });
   afterAll(async () => {
     await own?.close();

@@ -115,7 +115,7 @@ onEveryStore('custom search parameters', {}, tsela => {
       await tsela().send('PUT', `Patient/${String(one['id'])}`, one);
   });
 
-  test('find what matches finds, sorted by any of them', { timeout: 120_000 }, async () => {
+  test('find what matches finds, sorted by any of them', async () => {
     const { custom: parametersInUse } = tsela().system.settings;
     const indexed = new Map<string, Indexed>();
     for (const one of patients) {

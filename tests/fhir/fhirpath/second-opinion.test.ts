@@ -28,7 +28,7 @@ interface Engine {
 }
 
 describe.skipIf(!examples.present)(`the engine beside fhirpath.js${examples.note}`, () => {
-  it('judges constraints alike', { timeout: 120_000 }, () => {
+  it('judges constraints alike', () => {
     const require = createRequire(import.meta.url);
     const theirs = require('fhirpath') as Engine;
     const model: unknown = require('fhirpath/fhir-context/r4');

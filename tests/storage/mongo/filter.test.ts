@@ -222,7 +222,7 @@ describe.skipIf(unavailable)(title('MongoDB filters against matches'), () => {
     return found;
   }
 
-  test('300 generated plans', { timeout: 120_000 }, async () => {
+  test('300 generated plans', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.record({
