@@ -94,11 +94,10 @@ interface Threads {
 /** Threads that are started when they are first needed. */
 function threadsOf(shared: ConnectionOptions): Threads {
   const running: Threads['running'] = {};
-  const { path, durability } = shared;
   return {
     running,
     background: () =>
-      (running.background ??= new Thread(new URL('./background-thread.js', import.meta.url), { path, durability })), // prettier-ignore
+      (running.background ??= new Thread(new URL('./background-thread.js', import.meta.url), shared)),
     readers: () => (running.readers ??= new Thread(new URL('./reader-thread.js', import.meta.url), shared)),
   };
 }
