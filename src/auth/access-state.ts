@@ -56,8 +56,8 @@ const patientOf = (closing: string): string => closing.slice(0, closing.indexOf(
 export function openAccessState(
   documents: Documents,
   onBroken: (account: string) => void,
-  above?: AccessState,
-  onChange: () => void = () => undefined,
+  above: AccessState | undefined,
+  onChange: () => void,
 ): AccessState {
   const filling = new Set<string>();
   let generation = 0;

@@ -45,7 +45,7 @@ export function consentNode(
   viewer: Viewer,
   policy: ImplicitPolicy,
   filling: Iterable<string>,
-  isSought = true,
+  isSought: boolean,
 ): Node {
   if (!inRecord.has(type)) return all;
   const { names, purpose, own, broken, discreet = [] } = viewer;

@@ -31,8 +31,8 @@ export function guarded(
   store: ServedStore,
   grant: Grant,
   rowsOf: RowsOf,
-  custom?: CustomParameters,
-  rowsNow: (version: Version) => Promise<readonly Row[]> = version => Promise.resolve(rowsOf(version)),
+  custom: CustomParameters | undefined,
+  rowsNow: (version: Version) => Promise<readonly Row[]>,
 ): GuardedStore {
   const masks = grant.masks ?? noMasks;
   const shown = (version: Version): Version => {
