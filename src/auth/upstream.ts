@@ -24,8 +24,7 @@ export interface Upstream {
 }
 
 export interface Identified {
-  readonly provider: string;
-  /** The name of that provider. */
+  /** Of the provider. */
   readonly name: string;
   readonly issuer: string;
   readonly subject: string;
@@ -131,7 +130,7 @@ export function openUpstream(options: UpstreamOptions): Upstream {
         const methods = Array.isArray(amr) ? amr.filter(each => typeof each === 'string') : [];
         // As it is configured, with or without a slash: links that a command made have that.
         const own = new URL(iss).href === new URL(provider.issuer).href ? provider.issuer : iss;
-        return { provider: provider.id, name: provider.name, issuer: own, subject: sub, amr: methods };
+        return { name: provider.name, issuer: own, subject: sub, amr: methods };
       } catch (error) {
         onNotice(`An answer of ${provider.name} was refused: ${(error as Error).message}`);
         return undefined;
