@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { archived, archiveMark, unpack } from './archive.js';
 import { decrypted, encrypted, isEncrypted, writeWhole } from './encrypted-file.js';
 import { Problem, sentenceOf } from './problem.js';
-import { configOf, storeOf, type DataOptions } from './target.js';
+import { checkStore, configOf, type DataOptions } from './target.js';
 
 export interface BackupOptions extends DataOptions {
   /** A file that holds the secret. */
@@ -25,12 +25,7 @@ export async function backup(path: string, options: BackupOptions): Promise<numb
       `Use mongodump or a snapshot of the replica set: of ${config.mongoDatabase} and, of facilities, ${config.mongoDatabase}_*; and copy ${config.data}, which has the audit journal.`,
     );
   }
-  if (!existsSync(storeOf(config))) {
-    throw new Problem(
-      `There is no store in ${config.data}.`,
-      'Give the folder the server was started with: --data FOLDER.',
-    );
-  }
+  checkStore(config);
   const secret = await secretIn(options.keyFile);
   const { copyEmbedded } = await import('../system/embedded-copy.js');
   // What is not encrypted yet stays beside the store, which is not either; it never reaches the disk of the backup.

@@ -37,12 +37,7 @@ export async function openSystem(
   { mustExist = false } = {},
 ): Promise<{ system: System; base: string }> {
   const config = await configOf(options);
-  if (mustExist && config.mongoUrl === undefined && !existsSync(storeOf(config))) {
-    throw new Problem(
-      `There is no store in ${config.data}.`,
-      'Give the folder the server was started with: --data FOLDER.',
-    );
-  }
+  if (mustExist && config.mongoUrl === undefined) checkStore(config);
   if (options.data !== undefined && config.mongoUrl !== undefined) {
     process.stderr.write(`MONGODB_URL is set: the store is MongoDB, not the one in ${options.data}.\n`);
   }
@@ -72,6 +67,16 @@ export async function withDocuments<T>(
 
 /** The file of the embedded store. */
 export const storeOf = (config: Config): string => join(config.data, 'tsela.sqlite');
+
+/** @throws Problem where there is no embedded store yet */
+export function checkStore(config: Config): void {
+  if (!existsSync(storeOf(config))) {
+    throw new Problem(
+      `There is no store in ${config.data}.`,
+      'Give the folder the server was started with: --data FOLDER.',
+    );
+  }
+}
 
 /** @throws Problem where the options name no target, or two. */
 export async function oneTarget(options: TargetOptions): Promise<void> {
