@@ -9,6 +9,7 @@ import { isCompartment, type CompartmentType } from './fhir/compartments.js';
 import { resourceTypes } from './fhir/definitions.js';
 import { writeJson } from './fhir/json.js';
 import { outcomeOf } from './fhir/outcome.js';
+import { queryText } from './fhir/query.js';
 import { fhirJson } from './interactions/answer.js';
 import type { Context, Jobs, Route, Settings } from './interactions/context.js';
 import type { FhirRequest, FhirResponse } from './interactions/exchange.js';
@@ -148,7 +149,7 @@ const unaudited = new Set(['capabilities']);
 
 function asked({ id, method, path, query, body, address }: FhirRequest, grant: Grant): Asked {
   const { principal, agent } = grant;
-  const given = query.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`);
+  const given = query.length === 0 ? [] : [queryText(query)];
   if (method === 'POST' && path.at(-1) === '_search' && body !== undefined)
     given.push(Buffer.from(body).toString());
   return {

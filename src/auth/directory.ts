@@ -1,6 +1,7 @@
 // What the pages of the authorization server need to know of the records: whom a launch can be about. Answered under the
 // grant of whoever signs in, so that nobody can choose what they may not see.
 import type { Json, JsonObject } from '../fhir/json.js';
+import { escaped } from '../search/types/search-type.js';
 import type { Choice } from './consent.js';
 import type { Grant } from './grant.js';
 import type { Identity, User } from './identity.js';
@@ -64,8 +65,6 @@ export function createDirectory(ask: Ask): Directory {
     },
   };
 }
-
-const escaped = (text: string): string => text.replace(/[\\,|$]/g, '\\$&');
 
 const textIn = (value: Json | undefined): string => (typeof value === 'string' ? value : '');
 const listIn = (value: Json | undefined): readonly Json[] => (Array.isArray(value) ? value : []);

@@ -22,6 +22,10 @@ export function queryOf(text: string): Query {
   return pairs;
 }
 
+/** The pairs as text again, in the form `queryOf` reads. */
+export const queryText = (pairs: Query): string =>
+  pairs.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join('&');
+
 const decodeForm = (text: string, what: string): string =>
   decodePercent(text.includes('+') ? text.replaceAll('+', ' ') : text, what);
 

@@ -1,6 +1,7 @@
 // The criteria of conditional interactions, `identifier=http://x|1&active=true`: a search that must select one.
 // https://hl7.org/fhir/R4/http.html#cond-update
 import { FhirError } from '../errors.js';
+import { queryText } from '../fhir/query.js';
 import { locksOf as locks, parseCriteria } from '../search/parse.js';
 import type { SearchPlan } from '../search/plan.js';
 import type { Context } from './context.js';
@@ -49,7 +50,4 @@ export const locksOf = (type: string, criteria: string): readonly string[] =>
 
 /** The query of the request's URL as criteria text, in the form If-None-Exist has. */
 export const criteriaInUrl = (context: Context): string =>
-  context.request.query
-    .filter(([name]) => name !== '_format' && name !== '_pretty')
-    .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
-    .join('&');
+  queryText(context.request.query.filter(([name]) => name !== '_format' && name !== '_pretty'));

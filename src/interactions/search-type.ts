@@ -3,7 +3,7 @@
 import { FhirError, type Issue } from '../errors.js';
 import { pickElements, summarize } from '../fhir/elements.js';
 import { operationOutcome } from '../fhir/outcome.js';
-import { queryOf } from '../fhir/query.js';
+import { queryOf, queryText } from '../fhir/query.js';
 import { idPattern, refKey, type Resource } from '../fhir/resource.js';
 import { inCompartment, typesInCompartment } from '../search/compartment.js';
 import { include } from '../search/include.js';
@@ -156,9 +156,7 @@ function linksOf(
   const { request, settings, grant } = context;
   const base = `${request.base}/${pathOf(context)}`;
   const url = (params: Params): string => {
-    const query = params
-      .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
-      .join('&');
+    const query = queryText(params);
     return query === '' ? base : `${base}?${query}`;
   };
   const sealed = (relation: string, position: Position, trail: readonly Position[]) => {

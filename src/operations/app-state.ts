@@ -6,7 +6,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { FhirError } from '../errors.js';
 import { instant } from '../fhir/ids.js';
 import { isObject, type JsonObject } from '../fhir/json.js';
-import type { Resource } from '../fhir/resource.js';
+import { queryText } from '../fhir/query.js';
+import { idPattern, type Resource } from '../fhir/resource.js';
 import { unstamped } from '../fhir/stamp.js';
 import { sameJson } from '../fhir/same.js';
 import { etag, httpDate, sendResource } from '../interactions/answer.js';
@@ -92,14 +93,11 @@ export const searchState: Handler = async context => {
   await checkMay(context, 's', key);
   const found = await documentsOf(context).list(collection, { prefix: prefixOf(key) });
   const place = `${request.base}/${appStatePath}/Basic`;
-  const query = request.query.map(
-    ([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
-  );
   const bundle: JsonObject = {
     resourceType: 'Bundle',
     type: 'searchset',
     total: found.length,
-    link: [{ relation: 'self', url: `${place}?${query.join('&')}` }],
+    link: [{ relation: 'self', url: `${place}?${queryText(request.query)}` }],
     ...(found.length === 0
       ? {}
       : {
@@ -160,7 +158,7 @@ function keyOf({ code, subject }: Resource, { request }: Context): Key {
 function subjectOf(reference: string, base: string): string {
   const relative = reference.startsWith(`${base}/`) ? reference.slice(base.length + 1) : '';
   const [type = '', id = '', ...more] = relative.split('/');
-  if (more.length > 0 || !subjects.includes(type) || !/^[A-Za-z0-9\-.]{1,64}$/.test(id))
+  if (more.length > 0 || !subjects.includes(type) || !idPattern.test(id))
     refuse('subject', `is an absolute reference to one of this server's ${subjects.join(', ')}`);
   return relative;
 }

@@ -5,6 +5,7 @@ import { FhirError } from '../errors.js';
 import { isCompartment, type CompartmentType } from '../fhir/compartments.js';
 import { instant } from '../fhir/ids.js';
 import { pausing } from '../fhir/in-turns.js';
+import { queryText } from '../fhir/query.js';
 import { localReferences } from '../fhir/reference.js';
 import { refKey, type Ref } from '../fhir/resource.js';
 import { formOfAnswer, sendBytes } from '../interactions/answer.js';
@@ -69,9 +70,7 @@ export const everything: Handler = async context => {
   });
 
   const url = (params: Asked['params']): string => {
-    const query = params
-      .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
-      .join('&');
+    const query = queryText(params);
     return `${request.base}/${path}${query === '' ? '' : `?${query}`}`;
   };
   const links = [{ relation: 'self', url: url(asked.params) }];

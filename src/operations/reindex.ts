@@ -5,6 +5,7 @@ import { FhirError, type Issue } from '../errors.js';
 import type { SearchParameterDefinition } from '../fhir/definitions.js';
 import { isObject } from '../fhir/json.js';
 import { operationOutcome } from '../fhir/outcome.js';
+import { queryText } from '../fhir/query.js';
 import type { Resource } from '../fhir/resource.js';
 import { sendResource } from '../interactions/answer.js';
 import type { Context, Handler } from '../interactions/context.js';
@@ -14,6 +15,7 @@ import type { ReindexInput } from '../jobs/reindex.js';
 import { isOver } from '../jobs/queue.js';
 import { definitionIn, judgeParameter } from '../search/custom-parameters.js';
 import { parseCriteria } from '../search/parse.js';
+import { escaped } from '../search/types/search-type.js';
 import { jobUrl } from './job.js';
 
 /** POST SearchParameter/[id]/$reindex */
@@ -128,8 +130,7 @@ async function reindexUrls(context: Context, urls: readonly string[]): Promise<F
 
 /** The stored SearchParameters with this url that the caller sees. */
 async function storedUnder({ store, settings }: Context, url: string): Promise<readonly Resource[]> {
-  const escaped = encodeURIComponent(url.replace(/[\\,|$]/g, '\\$&'));
-  const plan = parseCriteria('SearchParameter', `url=${escaped}`, settings);
+  const plan = parseCriteria('SearchParameter', queryText([['url', escaped(url)]]), settings);
   const { versions } = await store.search({ ...plan, count: 50 });
   return versions.map(resourceIn);
 }

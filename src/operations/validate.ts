@@ -4,11 +4,13 @@
 import { FhirError } from '../errors.js';
 import { isObject, parseJson, type Json, type JsonObject } from '../fhir/json.js';
 import { operationOutcome } from '../fhir/outcome.js';
+import { queryText } from '../fhir/query.js';
 import { refKey, type Resource } from '../fhir/resource.js';
 import { sendResource } from '../interactions/answer.js';
 import type { Context, Handler } from '../interactions/context.js';
 import { criteriaOf } from '../interactions/criteria.js';
 import { resourceIn } from '../interactions/prepare.js';
+import { escaped } from '../search/types/search-type.js';
 import { canonicalParts, NotLoaded, settled } from '../terminology/catalog.js';
 import type { Finding } from '../validation/finding.js';
 import { issueOf, levels, type Level } from '../validation/validation.js';
@@ -51,10 +53,10 @@ function definitionsIn(context: Context): (type: string, canonical: string) => J
       throw new NotLoaded(key, async () => {
         const { url, version } = canonicalParts(canonical);
         const criteria = Object.entries({ url, version }).flatMap(([name, value]) =>
-          value === undefined ? [] : [`${name}=${encodeURIComponent(value.replace(/[\\,$|]/g, '\\$&'))}`],
+          value === undefined ? [] : [[name, escaped(value)] as const],
         );
-        const [found] = (await context.store.search(criteriaOf(context, type, criteria.join('&'), 1)))
-          .versions;
+        const plan = criteriaOf(context, type, queryText(criteria), 1);
+        const [found] = (await context.store.search(plan)).versions;
         known.set(key, found?.body === undefined ? undefined : resourceIn(found));
       });
     return known.get(key);

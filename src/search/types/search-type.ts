@@ -138,6 +138,9 @@ const escape = /\\([,|$\\])/g;
 /** Undoes `\,` `\|` `\$` and `\\`. https://hl7.org/fhir/R4/search.html#escaping */
 export const unescape = (text: string): string => (text.includes('\\') ? text.replace(escape, '$1') : text);
 
+/** The text as a value that `unescape` makes the text again. */
+export const escaped = (text: string): string => text.replace(/[\\,|$]/g, '\\$&');
+
 /** Splits at separators that are not escaped; the pieces stay escaped. */
 export function split(text: string, separator: ',' | '|' | '$'): string[] {
   if (!text.includes('\\')) return text.split(separator);
