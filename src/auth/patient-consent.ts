@@ -3,7 +3,7 @@
 // https://hl7.org/fhir/R4/consent.html, https://profiles.ihe.net/ITI/PCF/
 // Surprising why: what is not understood in a rule that denies covers everything, and in one that permits nothing.
 import { createHash } from 'node:crypto';
-import { isObject, objectsOf, type Json, type JsonObject } from '../fhir/json.js';
+import { inside, isObject, objectsOf, type Json, type JsonObject } from '../fhir/json.js';
 import type { Resource } from '../fhir/resource.js';
 import type { Row } from '../search/rows.js';
 
@@ -37,7 +37,6 @@ export interface About {
 
 const text = (value: Json | undefined): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined;
-const inside = (value: Json | undefined): JsonObject => (isObject(value) ? value : {});
 
 /** Milliseconds of its period: in which a provision is in force, or somebody a member. */
 export function spanOf(holder: JsonObject): { readonly from: number; readonly to: number } {

@@ -38,6 +38,9 @@ export const isObject = (value: unknown): value is JsonObject =>
 export const objectsOf = (value: Json | undefined): JsonObject[] =>
   Array.isArray(value) ? value.filter(isObject) : [];
 
+/** The object; an empty one where there is none. */
+export const inside = (value: Json | undefined): JsonObject => (isObject(value) ? value : {});
+
 export const isNumber = (value: unknown): value is number | Decimal =>
   typeof value === 'number' || value instanceof Decimal;
 

@@ -5,7 +5,8 @@ import { mayDo } from '../auth/grant.js';
 import { byServer } from '../auth/server-writes.js';
 import { FhirError } from '../errors.js';
 import { instant, newId } from '../fhir/ids.js';
-import { isObject } from '../fhir/json.js';
+import { objectsOf } from '../fhir/json.js';
+import type { Resource } from '../fhir/resource.js';
 import { sendResource } from '../interactions/answer.js';
 import type { Handler } from '../interactions/context.js';
 import { checkId, resourceOf, writeOf } from '../interactions/prepare.js';
@@ -21,7 +22,7 @@ export const breakGlass: Handler = async ({ request, grant, settings, store, typ
   const [, account] = /^user:(.+)$/.exec(grant.principal) ?? [];
   if (!mayDo(grant, 'break-glass') || account === undefined || consents === undefined)
     throw new FhirError('forbidden', 'You may not break the glass.');
-  const reason = reasonIn(resourceOf(request.body, 'Parameters'));
+  const reason = saidIn(resourceOf(request.body, 'Parameters'), 'reason', 'Say why');
   const now = Date.now();
   const until = now + consents.breakGlassMinutes * 60_000;
   const notice = {
@@ -62,17 +63,16 @@ export const breakGlass: Handler = async ({ request, grant, settings, store, typ
   );
 };
 
-function reasonIn(parameters: { readonly [name: string]: unknown }): string {
-  const list = Array.isArray(parameters['parameter']) ? parameters['parameter'] : [];
-  const found: unknown = list.find(one => isObject(one) && one['name'] === 'reason');
-  const value = isObject(found) ? (found as { valueString?: unknown }).valueString : undefined;
-  const reason = typeof value === 'string' ? value.trim() : '';
-  if (reason.length < shortest || reason.length > longest) {
+/** What is said in the parameter. @throws FhirError `required`, which asks for it in these words */
+export function saidIn({ parameter }: Resource, name: string, asks: string): string {
+  const value = objectsOf(parameter).find(one => one['name'] === name)?.['valueString'];
+  const said = typeof value === 'string' ? value.trim() : '';
+  if (said.length < shortest || said.length > longest) {
     throw new FhirError(
       'required',
-      `Say why in the parameter "reason": a valueString of ${shortest} to ${longest} characters.`,
+      `${asks} in the parameter "${name}": a valueString of ${shortest} to ${longest} characters.`,
       { expression: 'Parameters.parameter' },
     );
   }
-  return reason;
+  return said;
 }

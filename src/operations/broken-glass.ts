@@ -4,7 +4,7 @@
 // keeps it the only one.
 import { FhirError } from '../errors.js';
 import { instant, newId, now } from '../fhir/ids.js';
-import { isObject, objectsOf, type Json, type JsonObject } from '../fhir/json.js';
+import { inside, objectsOf } from '../fhir/json.js';
 import { refKey, type Resource } from '../fhir/resource.js';
 import { sendBytes, sendResource } from '../interactions/answer.js';
 import { bundleBytes } from '../interactions/bundle.js';
@@ -13,6 +13,7 @@ import { checkId, resourceIn, resourceOf, writeOf } from '../interactions/prepar
 import { and, not, type Node } from '../search/plan.js';
 import { equal, leaf } from '../search/types/search-type.js';
 import { WriteConflict } from '../storage/store.js';
+import { saidIn } from './break-glass.js';
 
 const type = 'AuditEvent';
 const broken = 'break-glass';
@@ -60,11 +61,17 @@ export const markReviewed: Handler = async ({ request, grant, settings, store, i
   const who = objectsOf(event['agent']).map(agent => inside(inside(agent['who'])['identifier'])['value']);
   if (who.includes(grant.principal))
     throw new FhirError('forbidden', 'Somebody else reviews what you have done yourself.');
-  const note = noteIn(resourceOf(request.body, 'Parameters'));
-  const patients = objectsOf(event['entity']).filter(entity => String(inside(entity['what'])['reference']).startsWith('Patient/')); // prettier-ignore
+  const note = saidIn(resourceOf(request.body, 'Parameters'), 'note', 'Say what was found');
+  const patients = objectsOf(event['entity']).filter(entity =>
+    String(inside(entity['what'])['reference']).startsWith('Patient/'),
+  );
   const review: Resource = {
     resourceType: type,
-    type: { system: 'http://dicom.nema.org/resources/ontology/DCM', code: '110113', display: 'Security Alert' }, // prettier-ignore
+    type: {
+      system: 'http://dicom.nema.org/resources/ontology/DCM',
+      code: '110113',
+      display: 'Security Alert',
+    },
     subtype: [{ code: reviewed }],
     action: 'E',
     recorded: instant(now()),
@@ -91,23 +98,9 @@ export const markReviewed: Handler = async ({ request, grant, settings, store, i
       throw new FhirError('conflict', `${type}/${id} was reviewed before.`, { cause: error });
     throw error;
   }
-  return sendResource({ status: 201, headers: { location: `${request.base}/${refKey(ref)}` } }, { ...review, id: ref.id }, request); // prettier-ignore
+  return sendResource(
+    { status: 201, headers: { location: `${request.base}/${refKey(ref)}` } },
+    { ...review, id: ref.id },
+    request,
+  );
 };
-
-const inside = (value: Json | undefined): JsonObject => (isObject(value) ? value : {});
-
-const shortest = 5;
-const longest = 1000;
-
-function noteIn(parameters: Resource): string {
-  const found = objectsOf(parameters['parameter']).find(({ name }) => name === 'note');
-  const note = typeof found?.['valueString'] === 'string' ? found['valueString'].trim() : '';
-  if (note.length < shortest || note.length > longest) {
-    throw new FhirError(
-      'required',
-      `Say what was found in the parameter "note": a valueString of ${shortest} to ${longest} characters.`,
-      { expression: 'Parameters.parameter' },
-    );
-  }
-  return note;
-}

@@ -3,7 +3,7 @@
 // https://hl7.org/fhir/R4/auditevent.html, docs/consent.md
 import { mayDo } from '../auth/grant.js';
 import { FhirError } from '../errors.js';
-import { isObject, type Json, type JsonObject } from '../fhir/json.js';
+import { isObject, objectsOf, type Json, type JsonObject } from '../fhir/json.js';
 import { refKey, type Resource } from '../fhir/resource.js';
 import { sendBytes } from '../interactions/answer.js';
 import { bundleBytes } from '../interactions/bundle.js';
@@ -63,20 +63,19 @@ export const disclosures: Handler = async ({ request, grant, settings, store, ty
 
 /** The event without other patients, their records, what was searched for, and network addresses. */
 function aboutOne(event: Resource, patient: string): Resource {
-  const entities = Array.isArray(event['entity']) ? event['entity'].filter(isObject) : [];
+  const entities = objectsOf(event['entity']);
   const others = entities.filter(entity => isPatient(entity) && !isOf(entity, patient));
   const own = entities.filter(
     entity =>
       isOf(entity, patient) || (others.length === 0 && entity['query'] === undefined && hasReference(entity)),
   );
-  const agents = Array.isArray(event['agent']) ? event['agent'].filter(isObject) : [];
   const { resourceType, id, type, subtype, action, recorded, outcome, source } = event;
   const kept: Record<string, Json | undefined> = { type, subtype, action, recorded, outcome };
   return {
     resourceType,
     id: id!,
     ...Object.fromEntries(Object.entries(kept).filter(([, value]) => value !== undefined)),
-    agent: agents.map(({ network: _network, ...agent }) => agent),
+    agent: objectsOf(event['agent']).map(({ network: _network, ...agent }) => agent),
     source: source!,
     entity: own,
   };

@@ -2,7 +2,7 @@
 // https://hl7.org/fhir/R4/resource-operation-validate.html
 // Surprising why: a resource that is wrong is a good answer, 200 with what is wrong; only what is no resource is an error.
 import { FhirError } from '../errors.js';
-import { isObject, parseJson, type Json, type JsonObject } from '../fhir/json.js';
+import { isObject, objectsOf, parseJson, type Json, type JsonObject } from '../fhir/json.js';
 import { operationOutcome } from '../fhir/outcome.js';
 import { queryText } from '../fhir/query.js';
 import { refKey, type Resource } from '../fhir/resource.js';
@@ -68,7 +68,8 @@ function askedIn({ request, type }: Context): Asked {
   const named = (name: string): string[] =>
     request.query.flatMap(([key, value]) => (key === name && value !== '' ? [value] : []));
   const body = request.body === undefined || request.body.length === 0 ? undefined : parseJson(request.body);
-  const parameters = isObject(body) && body['resourceType'] === 'Parameters' ? parametersIn(body) : [];
+  const parameters =
+    isObject(body) && body['resourceType'] === 'Parameters' ? objectsOf(body['parameter']) : [];
   const wrapped = parameters.filter(({ name }) => operationParameters.has(String(name)));
   const isWrapped =
     wrapped.length > 0 || (isObject(body) && body['resourceType'] === 'Parameters' && type !== 'Parameters');
@@ -98,9 +99,6 @@ function askedIn({ request, type }: Context): Asked {
 }
 
 const operationParameters: ReadonlySet<string> = new Set(['resource', 'mode', 'profile', 'level']);
-
-const parametersIn = (body: JsonObject): readonly JsonObject[] =>
-  Array.isArray(body['parameter']) ? body['parameter'].filter(isObject) : [];
 
 function oneOf<T extends string>(accepted: readonly T[], given: string, name: string): T {
   const found = accepted.find(one => one === given);
