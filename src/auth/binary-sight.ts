@@ -4,11 +4,10 @@
 // Surprising why: somebody who could make a record refer to any Binary would so come to see it. A reference to one that is
 // hidden is refused like one to what is not there.
 import { FhirError } from '../errors.js';
-import { resourceTypes } from '../fhir/definitions.js';
 import { isObject, parseJson, type JsonObject } from '../fhir/json.js';
 import { refKey, type Ref } from '../fhir/resource.js';
-import { binaryParam } from '../search/binary-rows.js';
-import type { Row } from '../search/rows.js';
+import { binaryParam, referringTypes } from '../search/binary-rows.js';
+import { targetsIn, type Row } from '../search/rows.js';
 import { equal, leaf } from '../search/types/search-type.js';
 import { WriteConflict, type RowsOf, type ServedStore, type Version, type Write } from '../storage/store.js';
 import { mayDo, type Grant } from './grant.js';
@@ -55,7 +54,7 @@ export function binarySight({ store, grant, rowsOf, sees }: BinaryOptions): Bina
   const seesReferrer = async (ref: Ref): Promise<boolean> => {
     const key = refKey(ref);
     let plan = {
-      types: [...resourceTypes()].filter(type => type !== 'Binary'),
+      types: referringTypes(),
       where: leaf('reference', binaryParam, [equal('target', key)]),
       sort: [],
       count: 50,
@@ -124,8 +123,7 @@ export function binarySight({ store, grant, rowsOf, sees }: BinaryOptions): Bina
 export const concernsBinary = (writes: readonly Write[]): boolean =>
   writes.some(({ ref, rows }) => ref.type === 'Binary' || rows.some(row => row.param === binaryParam));
 
-const binariesIn = (rows: readonly Row[]): readonly string[] =>
-  rows.flatMap(row => (row.kind === 'reference' && row.param === binaryParam ? [row.target] : []));
+const binariesIn = (rows: readonly Row[]): readonly string[] => targetsIn(rows, binaryParam);
 
 /** `Patient/1`; '' where it names nothing that could be seen here, undefined where there is none. */
 function contextOf(body: Uint8Array | undefined): string | undefined {

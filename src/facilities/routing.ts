@@ -3,7 +3,7 @@
 // patient is.
 import type { Ref } from '../fhir/resource.js';
 import { ownersIn } from '../search/compartment.js';
-import type { Row } from '../search/rows.js';
+import { targetsIn, type Row } from '../search/rows.js';
 import type { ServedStore, Write } from '../storage/store.js';
 import type { Facility } from './facility.js';
 import type { Member } from './federated-store.js';
@@ -15,8 +15,7 @@ export const facilityOf = (
 ): string | undefined =>
   asker.facility ?? facilities.find(({ clients }) => clients.includes(asker.client ?? ''))?.id;
 
-const organizationsIn = (rows: readonly Row[]): readonly string[] =>
-  rows.flatMap(row => (row.kind === 'reference' && row.param === 'organization' ? [row.target] : []));
+const organizationsIn = (rows: readonly Row[]): readonly string[] => targetsIn(rows, 'organization');
 
 /**
  * The facility a new record belongs to; undefined where nothing tells.

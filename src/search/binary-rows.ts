@@ -1,6 +1,7 @@
 // Which Binaries a resource refers to, wherever in it: by a Reference, or by the url of an Attachment. Search parameters
 // tell only of some, and who may see a Binary depends on all of them. https://hl7.org/fhir/R4/binary.html#security
 // Surprising why: a resource inside a Bundle is a world of its own; what it refers to is not what the Bundle is about.
+import { resourceTypes } from '../fhir/definitions.js';
 import { isObject, type Json, type JsonObject } from '../fhir/json.js';
 import { localTarget } from '../fhir/reference.js';
 import { refKey } from '../fhir/resource.js';
@@ -9,6 +10,9 @@ import type { ReferenceRow } from './rows.js';
 /** The parameters of such rows, and of what a Binary's securityContext names; no search can name them. */
 export const binaryParam = '_binary';
 export const contextParam = '_context';
+
+/** The types whose resources can have such rows of a Binary. */
+export const referringTypes = (): readonly string[] => [...resourceTypes()].filter(type => type !== 'Binary');
 
 export function binaryRows(resource: JsonObject, bases: readonly string[]): ReferenceRow[] {
   const type = resource['resourceType'];

@@ -69,5 +69,9 @@ export type ParameterRow = TokenRow | StringRow | ReferenceRow | DateRow | Numbe
 export type Row = ParameterRow | WordsRow;
 export type RowKind = Row['kind'];
 
+/** What rows of this parameter refer to: `Patient/1`. */
+export const targetsIn = (rows: readonly Row[], param: string): readonly string[] =>
+  rows.flatMap(row => (row.kind === 'reference' && row.param === param ? [row.target] : []));
+
 export const openLow = -8.64e15;
 export const openHigh = 8.64e15;

@@ -7,11 +7,10 @@ import { isObject, type Json } from '../fhir/json.js';
 import { refKey, type Ref } from '../fhir/resource.js';
 import { sameJson } from '../fhir/same.js';
 import { deletionOf, resourceIn, writeOf } from '../interactions/prepare.js';
-import { resourceTypes } from '../fhir/definitions.js';
-import { binaryParam, contextParam } from '../search/binary-rows.js';
+import { binaryParam, contextParam, referringTypes } from '../search/binary-rows.js';
 import { inCompartment, ownersIn, typesInCompartment } from '../search/compartment.js';
 import type { SearchPlan } from '../search/plan.js';
-import type { Row } from '../search/rows.js';
+import { targetsIn } from '../search/rows.js';
 import { leaf } from '../search/types/search-type.js';
 import type { Documents } from '../storage/documents.js';
 import { everyVersion } from '../storage/every-version.js';
@@ -136,15 +135,14 @@ async function contentOfAll({ store, rowsOf }: System, record: readonly Version[
     const [version] = await store.readMany([{ type: 'Binary', id: key.slice('Binary/'.length) }]);
     if (version?.body === undefined || targetsIn(rowsOf(version), contextParam).length > 0) continue;
     let isTheirs = true;
-    for await (const { ref } of every(referring, binaryParam, [key])) isTheirs &&= keys.has(refKey(ref));
+    for await (const { ref } of every(referringTypes(), binaryParam, [key])) {
+      isTheirs = keys.has(refKey(ref));
+      if (!isTheirs) break;
+    }
     if (isTheirs) found.set(key, version);
   }
   return [...found.values()];
 }
-
-const referring = [...resourceTypes()].filter(type => type !== 'Binary');
-const targetsIn = (rows: readonly Row[], param: string): readonly string[] =>
-  rows.flatMap(row => (row.kind === 'reference' && row.param === param ? [row.target] : []));
 
 /** What has to be written so that the target has these versions' content; references may lead to what stays behind. */
 async function copies(target: System, record: readonly Version[]): Promise<Write[]> {
