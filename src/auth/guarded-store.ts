@@ -8,6 +8,7 @@ import { followsLinks, matches, type Indexed, type Resolve } from '../search/mat
 import { and, none, type Node, type SearchPlan } from '../search/plan.js';
 import type { CustomParameters } from '../search/parameters.js';
 import type { Row } from '../search/rows.js';
+import { everyVersion } from '../storage/every-version.js';
 import { WriteConflict, type HistoryScope, type Page, type RowsOf, type ServedStore, type Version, type Write } from '../storage/store.js'; // prettier-ignore
 import { binarySight, concernsBinary } from './binary-sight.js';
 import { isRestricted, mayDo, type Grant, type Permission } from './grant.js';
@@ -325,13 +326,8 @@ const resolveBy = (store: ServedStore, rowsOf: RowsOf): Resolve => ({
       param,
       where: [{ column: 'target', is: 'eq', value: refKey(ref) }],
     };
-    let plan: SearchPlan = { types: [type], where, sort: [], count: 200, total: 'none' };
-    for (;;) {
-      const page = await store.search(plan);
-      for (const version of page.versions)
-        yield { ref: version.ref, lastUpdated: version.lastUpdated, rows: rowsOf(version) };
-      if (page.next === undefined) return;
-      plan = { ...plan, after: page.next };
-    }
+    const plan: SearchPlan = { types: [type], where, sort: [], count: 200, total: 'none' };
+    for await (const version of everyVersion(store, plan))
+      yield { ref: version.ref, lastUpdated: version.lastUpdated, rows: rowsOf(version) };
   },
 });

@@ -14,16 +14,14 @@ const pageSize = 100;
 
 export const definitionStore = (store: Store): DefinitionStore => ({
   read: ref => store.read(ref),
-  async *newest() {
-    const plan = {
+  newest: () =>
+    everyVersion(store, {
       types: terminologyTypes,
       where: all,
       sort: [{ param: '_lastUpdated', kind: 'date', descending: true }],
       count: pageSize,
       total: 'none',
-    } as const;
-    yield* everyVersion(store, plan);
-  },
+    }),
   count: () => store.count({ types: terminologyTypes, where: all, sort: [], count: 0, total: 'none' }),
 });
 

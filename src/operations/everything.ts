@@ -16,6 +16,7 @@ import { inCompartment, typesInCompartment } from '../search/compartment.js';
 import { criterion } from '../search/criteria.js';
 import { sealCursor } from '../search/page.js';
 import { all, and, type Node, type Position, type SearchPlan } from '../search/plan.js';
+import { everyVersion } from '../storage/every-version.js';
 import type { Version } from '../storage/store.js';
 import { caredBetween } from './care-dates.js';
 import { askedOf, type Asked } from './everything-parameters.js';
@@ -223,13 +224,7 @@ async function referencesOf(
 }
 
 /** All of the record that lies between the dates, whatever types and changes were asked for. */
-async function* recordOf(scope: Scope): AsyncGenerator<Version> {
+function recordOf(scope: Scope): AsyncGenerator<Version> {
   const types = typesInCompartment(scope.compartment);
-  const where = inRecord(scope, types);
-  for (let after: Position | undefined; ;) {
-    const { versions, next }: Part = await scope.context.store.search(planOf(types, where, some, after));
-    yield* versions;
-    if (next === undefined) return;
-    after = next;
-  }
+  return everyVersion(scope.context.store, planOf(types, inRecord(scope, types), some));
 }

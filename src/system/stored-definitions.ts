@@ -9,7 +9,6 @@ import type { Store, Version } from '../storage/store.js';
 import { NotLoaded } from '../terminology/catalog.js';
 
 export const definitionTypes: readonly string[] = ['StructureDefinition', 'Questionnaire', 'Measure'];
-const types = definitionTypes;
 const pageSize = 100;
 /** Definitions in memory. */
 const kept = 300;
@@ -42,7 +41,7 @@ export function storedDefinitions(store: Store): StoredDefinitions {
   };
 
   const stateNow = async (): Promise<string> => {
-    const plan = { types, where: all, sort: [], count: 1, total: 'none' } as const;
+    const plan = { types: definitionTypes, where: all, sort: [], count: 1, total: 'none' } as const;
     const sort = [{ param: '_lastUpdated', kind: 'date', descending: true }] as const;
     const [newest] = (await store.search({ ...plan, sort })).versions;
     return `${await store.count(plan)} ${newest?.lastUpdated ?? 0}`;
@@ -76,7 +75,7 @@ export function storedDefinitions(store: Store): StoredDefinitions {
 
   return {
     find(type, canonical) {
-      if (!types.includes(type)) return undefined;
+      if (!definitionTypes.includes(type)) return undefined;
       if (index === undefined) throw new NotLoaded('the stored definitions', load);
       if (Date.now() - looked > freshFor) {
         looked = Date.now();
@@ -94,23 +93,21 @@ export function storedDefinitions(store: Store): StoredDefinitions {
       ...below,
       async commit(writes, receipt) {
         await below.commit(writes, receipt);
-        if (writes.some(({ ref }) => types.includes(ref.type))) forget();
+        if (writes.some(({ ref }) => definitionTypes.includes(ref.type))) forget();
       },
     }),
     onChange: listener => void listeners.push(listener),
   };
 }
 
-async function* everyOne(store: Store): AsyncIterable<Version> {
-  const plan = {
-    types,
+const everyOne = (store: Store): AsyncIterable<Version> =>
+  everyVersion(store, {
+    types: definitionTypes,
     where: all,
     sort: [{ param: '_lastUpdated', kind: 'date', descending: true }],
     count: pageSize,
     total: 'none',
-  } as const;
-  yield* everyVersion(store, plan);
-}
+  });
 
 function definitionOf({ body }: Version): JsonObject | undefined {
   const definition = body === undefined ? undefined : parseJson(body);
