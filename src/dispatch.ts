@@ -13,9 +13,8 @@ import { queryText } from './fhir/query.js';
 import { fhirJson } from './interactions/answer.js';
 import type { Context, Jobs, Route, Settings } from './interactions/context.js';
 import type { FhirRequest, FhirResponse } from './interactions/exchange.js';
-import { labelled, resourceIn, rowsIn } from './interactions/prepare.js';
+import { labelled, resourceIn, rowsIn, rowsOf } from './interactions/prepare.js';
 import { asStrict, leveled } from './interactions/validation-level.js';
-import { indexRows } from './search/index-rows.js';
 import { routes } from './routes.js';
 import type { ServedStore } from './storage/store.js';
 import { sightOf } from './interactions/definition-store.js';
@@ -73,7 +72,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
         grant,
         version => rowsIn(version, settings),
         settings.custom,
-        async version => indexRows(await labelled(settings, resourceIn(version), version.ref.id), settings),
+        async version => rowsOf(await labelled(settings, resourceIn(version), version.ref.id), settings),
       );
       const parts: Omit<Context, 'catalog'> = {
         request,

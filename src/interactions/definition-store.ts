@@ -32,7 +32,7 @@ export function noticed(
   store: Store,
   terminology: ServerTerminology,
   documents: Documents,
-  told: () => void = () => undefined,
+  told: () => void,
 ): Store {
   return {
     ...store,

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { FhirError } from '../errors.js';
 import type { Receipt, Version } from '../storage/store.js';
+import { isThere } from './answer.js';
 import type { Context } from './context.js';
 import type { FhirRequest } from './exchange.js';
 import type { Result } from './prepare.js';
@@ -43,7 +44,7 @@ export async function once(
     return results;
   };
   const withBody = async (kept: Result): Promise<Result> => {
-    if (kept.version === undefined || kept.version.method === 'DELETE') return kept;
+    if (!isThere(kept.version)) return kept;
     const version = await store.read(kept.version.ref, kept.version.version);
     // Expunged and created anew, a resource counts its versions from 1 again.
     return version?.lastUpdated === kept.version.lastUpdated ? { ...kept, version } : kept;
