@@ -38,14 +38,19 @@ const types = typesInCompartment('Patient').filter(type => !unlabelled.has(type)
 
 const none: readonly never[] = [];
 
-type Rules = readonly (readonly Rule[])[];
+/** What one consent says. */
+interface Ruled {
+  /** `Consent/1` */
+  readonly key: string;
+  readonly rules: readonly Rule[];
+}
 
 /** The consents of a patient, while the store's are in this state and until then. */
 class Recent {
   constructor(
     readonly state: string | undefined,
     public until: number,
-    readonly rules: Promise<Rules>,
+    readonly ruled: Promise<readonly Ruled[]>,
   ) {}
 }
 
@@ -74,8 +79,10 @@ export function openConsents(options: ConsentOptions): OwnConsents {
 
   const ownersOf = (resource: Resource, id: string | undefined): readonly string[] =>
     resource.resourceType === 'Patient'
-      ? id === undefined ? [] : [id]
-      : ownersIn('Patient', resource.resourceType, rowsOf(resource, settings)); // prettier-ignore
+      ? id === undefined
+        ? []
+        : [id]
+      : ownersIn('Patient', resource.resourceType, rowsOf(resource, settings));
 
   const everywhere = (): ServedStore => district()?.everywhere() ?? store;
   /** @throws FhirError `unavailable` where a facility does not answer: it may have others */
@@ -90,7 +97,7 @@ export function openConsents(options: ConsentOptions): OwnConsents {
    * Consents of the patient that are active, as they are stored; `instead` stands for what a commit makes of some.
    * @throws FhirError `unavailable`
    */
-  const consentsOf = async (patient: string, instead: Instead = new Map()): Promise<Rules> => {
+  const consentsOf = async (patient: string, instead: Instead = new Map()): Promise<readonly Ruled[]> => {
     const found = new Map<string, Resource | undefined>();
     const where = and(
       inCompartment('Patient', patient, ['Consent']),
@@ -102,53 +109,47 @@ export function openConsents(options: ConsentOptions): OwnConsents {
     return [...found.entries()]
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .flatMap(([key, consent]) =>
-        consent === undefined || !isAbout(consent, patient) ? [] : [from(key, rulesOf(consent, bases, at))],
+        consent === undefined || !isAbout(consent, patient)
+          ? []
+          : [{ key, rules: rulesOf(consent, bases, at) }],
       );
-  };
-  /** Which consent the rules are of. */
-  const sources = new WeakMap<readonly Rule[], string>();
-  const from = (key: string, rules: readonly Rule[]): readonly Rule[] => {
-    sources.set(rules, key);
-    return rules;
   };
   /** '' while there is no Consent at all, as in most stores; undefined where it cannot be told. */
   const stateNow = (): string | undefined => everywhere().stateOf?.('Consent');
   /** What was found a moment ago, while no Consent was written: the entries of a Bundle are about one patient. */
   const recent = new Map<string, Recent>();
-  const consentsNow = (patient: string): Promise<Rules> => {
+  const consentsNow = (patient: string): Promise<readonly Ruled[]> => {
     const state = stateNow();
     const now = performance.now();
     const known = recent.get(patient);
-    if (known !== undefined && known.state === state && known.until > now) return known.rules;
+    if (known !== undefined && known.state === state && known.until > now) return known.ruled;
     if (recent.size >= mostRecent) recent.clear();
     const found = new Recent(state, now + recently, consentsOf(patient));
     recent.set(patient, found);
-    found.rules.then(
+    found.ruled.then(
       consents => {
         // Only what consents say depends on the time.
         if (consents.length === 0 && state !== undefined) found.until = Infinity;
       },
       () => recent.delete(patient),
     );
-    return found.rules;
+    return found.ruled;
   };
   const isAbout = (consent: Resource, patient: string): boolean =>
     ownersOf(consent, undefined).includes(patient);
 
-  const all = (plan: SearchPlan): AsyncGenerator<Version> => everyVersion(store, plan);
-
   const labelsOf = async (
     resource: Resource,
     id: string | undefined,
-    rulesBy: (patient: string) => Promise<Rules> = consentsNow,
+    ruledBy: (patient: string) => Promise<readonly Ruled[]> = consentsNow,
   ): Promise<Resource> => {
     if (!inRecord.has(resource.resourceType) || unlabelled.has(resource.resourceType))
       return withConsentLabels(resource, []);
     const owners = ownersOf(resource, id);
     const key = `${resource.resourceType}/${id ?? ''}`;
-    const found = (await Promise.all(owners.map(rulesBy))).flat();
+    const found = (await Promise.all(owners.map(ruledBy))).flat();
     // What it said before is no more.
-    const consents = found.filter(rules => sources.get(rules) !== key);
+    const consents = found.flatMap(one => (one.key === key ? [] : [one.rules]));
     // A consent names what it hides: whom it denies does not read it.
     const own = resource.resourceType === 'Consent' ? [rulesOf(resource, bases, Date.now()).map(openly)] : [];
     const about = { resource, key, rows: rowsOf(resource, settings) };
@@ -159,15 +160,16 @@ export function openConsents(options: ConsentOptions): OwnConsents {
   /** What has other labels than the consents want, of one patient. */
   async function* wanting(patient: string, instead?: Instead): AsyncGenerator<Write> {
     const where = inCompartment('Patient', patient, types);
-    const known = new Map<string, Promise<Rules>>();
-    const rulesBy = (owner: string): Promise<Rules> => {
-      const rules = known.get(owner) ?? consentsOf(owner, instead);
-      known.set(owner, rules);
-      return rules;
+    const known = new Map<string, Promise<readonly Ruled[]>>();
+    const ruledBy = (owner: string): Promise<readonly Ruled[]> => {
+      const ruled = known.get(owner) ?? consentsOf(owner, instead);
+      known.set(owner, ruled);
+      return ruled;
     };
-    for await (const version of all({ types, where, sort: [], count: page, total: 'none' })) {
+    const plan: SearchPlan = { types, where, sort: [], count: page, total: 'none' };
+    for await (const version of everyVersion(store, plan)) {
       const resource = resourceIn(version);
-      const labelled = await labelsOf(resource, version.ref.id, rulesBy);
+      const labelled = await labelsOf(resource, version.ref.id, ruledBy);
       if (labelled !== resource) yield relabelled(version, labelled);
     }
   }
