@@ -52,26 +52,24 @@ const inTurn: Owner['inTurn'] = async (keys, work) => {
 /** What is carried under the grant. */
 const carriedBy = new WeakMap<Grant, number>();
 
-const owners = new Map<Place, Owner>();
-async function ownerOf(place: Place = ''): Promise<Owner> {
-  const known = owners.get(place);
-  if (known !== undefined) return known;
-  const owner: Owner = {
-    writer: await ask('admit', place),
-    journal: {
-      append: entry => append(place, typeof entry === 'string' ? entry : JSON.stringify(entry)),
-      synced: () => ask('synced', place),
-    },
-    flush: () => ask('flush', place),
-    defined: writes => ask('defined', place, writes.map(({ rows: _, replaces: __, ...write }) => ({ ...write, rows: [], replaces: [] }))), // prettier-ignore
-    closed: () => ask('closed', place),
-    wake: () => send({ what: 'wake', place }),
-    inTurn,
-    elsewhere: (request, grant) => ask('dispatch', carriedBy.get(grant) ?? 0, request),
-  };
-  if (place === '') owners.set(place, owner);
-  return owner;
-}
+const ownerOf = async (place: Place): Promise<Owner> => ({
+  writer: await ask('admit', place),
+  journal: {
+    append: entry => append(place, typeof entry === 'string' ? entry : JSON.stringify(entry)),
+    synced: () => ask('synced', place),
+  },
+  flush: () => ask('flush', place),
+  defined: writes =>
+    ask(
+      'defined',
+      place,
+      writes.map(({ rows: _, replaces: __, ...write }) => ({ ...write, rows: [], replaces: [] })),
+    ),
+  closed: () => ask('closed', place),
+  wake: () => send({ what: 'wake', place }),
+  inTurn,
+  elsewhere: (request, grant) => ask('dispatch', carriedBy.get(grant) ?? 0, request),
+});
 
 const notices: Notices = {
   info: (message, detail) => send({ what: 'notice', message, detail }),
@@ -92,8 +90,10 @@ port.on('message', (message: ToThread) => {
   else one?.reject(crossed(message.failed));
 });
 
-const main = await createSystem(config, base, notices, { isAudited, owner: await ownerOf() });
-const district = await openDistrict({ config, origin, main, notices, isAudited, ownerOf });
+const owner = await ownerOf('');
+const main = await createSystem(config, base, notices, { isAudited, owner });
+const { elsewhere } = owner;
+const district = await openDistrict({ config, origin, main, notices, isAudited, ownerOf, elsewhere });
 
 const grantOf = async (who: Who): Promise<Grant> => (who === 'open' ? { ...OPEN } : main.compile(who));
 

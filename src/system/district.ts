@@ -49,12 +49,14 @@ export interface DistrictOptions {
   readonly main: System;
   readonly notices: Notices;
   readonly isAudited: boolean;
-  /** Where another thread of the process has the district open: the owner of its own system, or of a facility's. */
-  readonly ownerOf?: (facility?: string) => Promise<Owner>;
+  /** Where another thread of the process has the district open: the owner of a facility's system. */
+  readonly ownerOf?: (facility: string) => Promise<Owner>;
+  /** Answers what only that thread can. */
+  readonly elsewhere?: Dispatch;
 }
 
 export async function openDistrict(options: DistrictOptions): Promise<District> {
-  const { config, origin, main, notices, isAudited, ownerOf } = options;
+  const { config, origin, main, notices, isAudited, ownerOf, elsewhere } = options;
   let facilities: readonly Facility[] = [];
   const bases = [...main.settings.bases];
   const systems = new Map<string, System>();
@@ -82,7 +84,7 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
       .map(({ id }) => systems.get(id)?.consents.neighbour ?? absentNeighbour(main.documents, id)),
   ];
   const districtOf = (id: string): ConsentDistrict => ({
-    everywhere: () => (facilities.length === 0 ? main.store : all()),
+    everywhere: all,
     neighbours: () => neighbours(id),
   });
 
@@ -163,7 +165,7 @@ export async function openDistrict(options: DistrictOptions): Promise<District> 
     terminology: main.terminology,
     audit: main.audit,
     onFailure: (error, requestId) => notices.failure(error, requestId),
-    elsewhere: ownerOf && (await ownerOf()).elsewhere,
+    elsewhere,
   });
 
   const dispatch = async (request: FhirRequest, grant: Grant) => {
