@@ -35,9 +35,19 @@ export async function namesOf(
   const at = Date.now();
 
   /** Names the resources of the type that have the condition and one of the members; answers those that are new. */
-  const belonging = async (type: string, param: string, members: ReadonlySet<string>): Promise<Resource[]> => {
+  const belonging = async (
+    type: string,
+    param: string,
+    members: ReadonlySet<string>,
+  ): Promise<Resource[]> => {
     const targets: Condition = { column: 'target', is: 'in', values: [...members] };
-    const { versions, next } = await store.search({ types: [type], where: leaf('reference', param, [targets]), sort: [], count: most, total: 'none' });
+    const { versions, next } = await store.search({
+      types: [type],
+      where: leaf('reference', param, [targets]),
+      sort: [],
+      count: most,
+      total: 'none',
+    });
     if (next !== undefined) names.add(everyOf(type));
     return versions.flatMap(version => {
       const name = `${type}/${version.ref.id}`;
@@ -46,7 +56,7 @@ export async function namesOf(
       names.add(name);
       return [resource];
     });
-  }; // prettier-ignore
+  };
   const named = (value: Json | undefined): readonly string[] => {
     const name = isObject(value) ? localOf(value['reference'], bases) : undefined;
     return name === undefined ? [] : [name];
@@ -64,10 +74,7 @@ export async function namesOf(
   for (let depth = 0; depth < deepest && parts.length > 0; depth++) {
     for (const name of parts) names.add(name);
     const found = await store.readMany(parts.flatMap(refOf));
-    parts = found.flatMap(version =>
-      version.body === undefined ? [] : named(resourceIn(version)['partOf']),
-    );
-    parts = parts.filter(name => !names.has(name));
+    parts = found.flatMap(version => named(resourceIn(version)['partOf'])).filter(name => !names.has(name));
   }
   let members: ReadonlySet<string> = new Set([...names].filter(name => refOf(name).length > 0));
   for (let depth = 0; depth < deepest && members.size > 0; depth++) {
