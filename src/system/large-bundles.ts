@@ -13,7 +13,18 @@ import { inTurn } from '../interactions/commit.js';
 import type { FhirRequest, FhirResponse } from '../interactions/exchange.js';
 import type { Admission } from '../storage/sqlite/writer-client.js';
 import type { Notices, System } from '../system.js';
-import { crossed, crossing, lines, ownBytes, type Asked, type Beginning, type FromThread, type Place, type ToThread, type Who } from './crossing.js'; // prettier-ignore
+import {
+  crossed,
+  crossing,
+  lines,
+  ownBytes,
+  type Asked,
+  type Beginning,
+  type FromThread,
+  type Place,
+  type ToThread,
+  type Who,
+} from './crossing.js';
 import type { District } from './district.js';
 import type { Held } from './owner.js';
 
@@ -107,7 +118,13 @@ class BundleThread {
 
   constructor(private readonly options: LargeBundlesOptions) {
     const { config, origin, isAudited, main, heap } = options;
-    const beginning: Beginning = { config, origin, isAudited, base: main.settings.bases[0]!, line: this.line.buffer }; // prettier-ignore
+    const beginning: Beginning = {
+      config,
+      origin,
+      isAudited,
+      base: main.settings.bases[0]!,
+      line: this.line.buffer,
+    };
     if (availableParallelism() <= fewProcessors) oneCollector();
     this.worker = new Worker(new URL('./bundle-thread.js', import.meta.url), {
       workerData: beginning,
@@ -148,7 +165,8 @@ class BundleThread {
     return new Promise((resolve, reject) => {
       this.carried.set(id, { grant, resolve, reject });
       const body = ownBytes(request.body!);
-      this.send({ what: 'carry', id, request: { ...request, headers: { ...request.headers }, body }, who }, [body.buffer]); // prettier-ignore
+      const whole = { ...request, headers: { ...request.headers }, body };
+      this.send({ what: 'carry', id, request: whole, who }, [body.buffer]);
     });
   }
 
@@ -256,8 +274,8 @@ class BundleThread {
     flush: place => this.systemAt(place).audit!.flush(),
     defined: (place, writes) => this.systemAt(place).owned.defined(writes),
     closed: async place => {
-      await this.systemAt(place).access.refresh();
-      await this.options.main.access.refresh();
+      // Grants are made by the district, also those for a facility's records.
+      for (const { access } of new Set([this.systemAt(place), this.options.main])) await access.refresh();
     },
     turn: (turn, keys) =>
       new Promise(resolve => {

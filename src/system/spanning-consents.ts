@@ -75,7 +75,9 @@ export async function carryOut(
 ): Promise<void> {
   for (const { state, name } of closings) await state.settle(name);
   const now = Date.now();
-  const edges = [...insteadOf(writes).values()].flatMap(consent => (consent === undefined ? [] : edgesOf(consent))); // prettier-ignore
+  const edges = [...insteadOf(writes).values()].flatMap(consent =>
+    consent === undefined ? [] : edgesOf(consent),
+  );
   const times = [...looks.map(later => now + later), ...edges.filter(at => at > now)];
   for (const patient of patientsOf(writes))
     for (const { state } of neighbours) for (const at of times) await state.due(patient, at);
@@ -95,9 +97,11 @@ export function spanningConsents(own: Consents, neighbours: () => readonly Neigh
   return {
     labelled: (resource, id) => own.labelled(resource, id),
     async effects(writes) {
+      const patients = patientsOf(writes);
+      if (patients.length === 0) return [];
+      const made = insteadOf(writes);
       const closed: Closing[] = [];
-      for (const patient of patientsOf(writes))
-        closed.push(...(await closeAt(neighbours(), patient, insteadOf(writes))));
+      for (const patient of patients) closed.push(...(await closeAt(neighbours(), patient, made)));
       if (closed.length > 0) closings.set(writes, closed);
       return [];
     },
