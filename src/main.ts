@@ -90,7 +90,14 @@ export async function start(config: Config, log: Log = createLog(config)): Promi
     const audited = { isAudited: isAudited(config) };
     system = await createSystem(config, base, notices, audited);
     district = await openDistrict({ config, origin: listening.url, main: system, notices, ...audited });
-    largeBundles = carryLargeBundles({ config, origin: listening.url, main: system, district, notices, ...audited }); // prettier-ignore
+    largeBundles = carryLargeBundles({
+      config,
+      origin: listening.url,
+      main: system,
+      district,
+      notices,
+      ...audited,
+    });
     const { bases, dispatch, places } = district;
     authorization = await system.openAuthorization({
       origin: listening.url,

@@ -164,7 +164,9 @@ export async function createSystem(
     definitions.onChange(() => void tell('definitions'));
     served = () => store;
     const wanted = searchIndexVersion(config.zone);
-    const active = (parameters = await openActiveParameters(documents, store, wanted, () => tell('parameters'))); // prettier-ignore
+    const active = (parameters = await openActiveParameters(documents, store, wanted, () =>
+      tell('parameters'),
+    ));
     const validation = createValidation({
       level: config.validation,
       required: config.profiles,

@@ -23,7 +23,7 @@ interface Kept {
 }
 
 /** Below a FHIR base. */
-export const appStatePath = 'app-state';
+const appStatePath = 'app-state';
 const collection = 'app-state';
 const mostBytes = 256 * 1024;
 /** Under one code, about one subject. */
@@ -49,7 +49,10 @@ export const createState: Handler = async context => {
   await checkMay(context, 'c', key);
   const documents = documentsOf(context);
   if ((await documents.list(collection, { prefix: prefixOf(key) })).length >= mostOfOne)
-    throw new FhirError('business-rule', `There are ${mostOfOne} under this code about this subject already: update one of them.`); // prettier-ignore
+    throw new FhirError(
+      'business-rule',
+      `There are ${mostOfOne} under this code about this subject already: update one of them.`,
+    );
   const id = prefixOf(key) + randomBytes(8).toString('hex');
   const kept: Kept = { key, resource: { ...resource, id }, since: Date.now() };
   const revision = (await documents.put(collection, id, kept, { expected: 0 }))!;
@@ -143,7 +146,6 @@ function keyOf({ code, subject }: Resource, { request }: Context): Key {
     typeof first['system'] !== 'string' ||
     typeof first['code'] !== 'string'
   )
-    // prettier-ignore
     return refuse('code', 'has exactly one coding, with system and code');
   const reference = isObject(subject) ? subject['reference'] : undefined;
   if (subject !== undefined && typeof reference !== 'string')
@@ -169,9 +171,14 @@ function keyAsked({ request }: Context): Key {
     if (values.length > 1) throw new FhirError('invalid-search', `${name} is given once.`);
     return values[0];
   };
-  const unknown = request.query.find(([name]) => !['code', 'subject', 'subject:missing', '_format', '_pretty'].includes(name)); // prettier-ignore
+  const unknown = request.query.find(
+    ([name]) => !['code', 'subject', 'subject:missing', '_format', '_pretty'].includes(name),
+  );
   if (unknown !== undefined)
-    throw new FhirError('invalid-search', `${unknown[0]}: code with subject or subject:missing=true is expected.`); // prettier-ignore
+    throw new FhirError(
+      'invalid-search',
+      `${unknown[0]}: code with subject or subject:missing=true is expected.`,
+    );
   const [code, subject, missing] = [one('code'), one('subject'), one('subject:missing')];
   if (code === undefined || !/^[^|]+\|[^|]+$/.test(code))
     throw new FhirError('invalid-search', 'code: system|code is expected.');
@@ -180,8 +187,10 @@ function keyAsked({ request }: Context): Key {
   return { code, subject: subject === undefined ? undefined : subjectOf(subject, request.base) };
 }
 
-const prefixOf = ({ code, subject }: Key): string =>
-  `${createHash('sha256').update(JSON.stringify([code, subject ?? null])).digest('hex').slice(0, 40)}-`; // prettier-ignore
+function prefixOf({ code, subject }: Key): string {
+  const named = JSON.stringify([code, subject ?? null]);
+  return `${createHash('sha256').update(named).digest('hex').slice(0, 40)}-`;
+}
 
 /** @throws FhirError `forbidden` */
 async function checkMay(
@@ -189,7 +198,6 @@ async function checkMay(
   permission: 'c' | 'u' | 'd' | 's',
   { code, subject }: Key,
 ): Promise<void> {
-  // prettier-ignore
   const answer = grant.state?.judge(permission, code, subject) ?? 'no';
   if (answer === 'yes') return;
   if (answer === 'if-visible' && subject !== undefined) {

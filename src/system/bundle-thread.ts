@@ -5,7 +5,18 @@ import { setPriority } from 'node:os';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { OPEN, type Grant } from '../auth/grant.js';
 import { createSystem, type Notices } from '../system.js';
-import { crossed, crossing, lines, ownBytes, type Asked, type Beginning, type FromThread, type Place, type ToThread, type Who } from './crossing.js'; // prettier-ignore
+import {
+  crossed,
+  crossing,
+  lines,
+  ownBytes,
+  type Asked,
+  type Beginning,
+  type FromThread,
+  type Place,
+  type ToThread,
+  type Who,
+} from './crossing.js';
 import { openDistrict } from './district.js';
 import type { Held, Owner } from './owner.js';
 

@@ -22,7 +22,17 @@ import { and, type Node, type SearchPlan } from '../search/plan.js';
 import { equal, leaf } from '../search/types/search-type.js';
 import type { AccessState, Broken, Filler } from '../auth/access-state.js';
 import { everyVersion } from '../storage/every-version.js';
-import { carryOut, closeAt, insteadOf, patientsOf, reopen, type Closing, type District, type Instead, type Neighbour } from './spanning-consents.js'; // prettier-ignore
+import {
+  carryOut,
+  closeAt,
+  insteadOf,
+  patientsOf,
+  reopen,
+  type Closing,
+  type District,
+  type Instead,
+  type Neighbour,
+} from './spanning-consents.js';
 import { WriteConflict, type ServedStore, type Version, type Write } from '../storage/store.js';
 
 /** So many labels go into the Consent's own commit. */
@@ -217,7 +227,11 @@ export function openConsents(options: ConsentOptions): OwnConsents {
           if (!(error instanceof WriteConflict)) throw error;
           if (error.reason === 'index') await settings.refreshCustom?.();
           // One by one, those that moved are left for the next round.
-          for (const write of writes) await store.commit([write]).catch((one: unknown) => { if (!(one instanceof WriteConflict)) throw one; again = true; }); // prettier-ignore
+          for (const write of writes)
+            await store.commit([write]).catch((one: unknown) => {
+              if (!(one instanceof WriteConflict)) throw one;
+              again = true;
+            });
         }
       };
       for await (const write of wanting(patient)) {

@@ -13,7 +13,13 @@ import type { Settings } from '../interactions/context.js';
 import type { FhirRequest } from '../interactions/exchange.js';
 import type { ServedStore } from '../storage/store.js';
 import { createSystem, type Notices, type System } from '../system.js';
-import { absentNeighbour, spanningConsents, takeMissed, type District as ConsentDistrict, type Neighbour } from './spanning-consents.js'; // prettier-ignore
+import {
+  absentNeighbour,
+  spanningConsents,
+  takeMissed,
+  type District as ConsentDistrict,
+  type Neighbour,
+} from './spanning-consents.js';
 import type { Owner } from './owner.js';
 import { finish, move, movesIn, type Places } from './move.js';
 
