@@ -10,7 +10,8 @@ import { queryText } from '../fhir/query.js';
 import { idPattern, type Resource } from '../fhir/resource.js';
 import { unstamped } from '../fhir/stamp.js';
 import { sameJson } from '../fhir/same.js';
-import { etag, httpDate, sendResource } from '../interactions/answer.js';
+import { etag, httpDate, sendBytes, sendResource } from '../interactions/answer.js';
+import { bundleBytes } from '../interactions/bundle.js';
 import type { Context, Handler } from '../interactions/context.js';
 import { resourceOf } from '../interactions/prepare.js';
 import type { Document, Documents } from '../storage/documents.js';
@@ -96,22 +97,16 @@ export const searchState: Handler = async context => {
   await checkMay(context, 's', key);
   const found = await documentsOf(context).list(collection, { prefix: prefixOf(key) });
   const place = `${request.base}/${appStatePath}/Basic`;
-  const bundle: JsonObject = {
-    resourceType: 'Bundle',
-    type: 'searchset',
-    total: found.length,
-    link: [{ relation: 'self', url: `${place}?${queryText(request.query)}` }],
-    ...(found.length === 0
-      ? {}
-      : {
-          entry: found.map(document => ({
-            fullUrl: `${place}/${document.key}`,
-            resource: stamped(document.value as Kept, document.revision),
-            search: { mode: 'match' },
-          })),
-        }),
-  };
-  return sendResource({ status: 200 }, bundle as Resource, request);
+  const links = [{ relation: 'self', url: `${place}?${queryText(request.query)}` }];
+  const bytes = bundleBytes(
+    { type: 'searchset', total: found.length, links },
+    found.map(document => ({
+      fullUrl: `${place}/${document.key}`,
+      resource: stamped(document.value as Kept, document.revision),
+      search: 'match',
+    })),
+  );
+  return sendBytes({ status: 200, headers: {} }, bytes, request);
 };
 
 const refuse = (element: string, why: string): never => {
