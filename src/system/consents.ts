@@ -279,6 +279,7 @@ export function openConsents(options: ConsentOptions): OwnConsents {
       const made = insteadOf(writes);
       const taken = new Set(writes.map(write => refKey(write.ref)));
       const added = new Map<string, Write>();
+      const closed: Closing[] = [];
       for (const patient of patients) {
         let left = false;
         try {
@@ -295,10 +296,10 @@ export function openConsents(options: ConsentOptions): OwnConsents {
           left = true;
         }
         // Closed before it is stored: whatever fails from here on, nothing opens.
-        const closed = [...(closings.get(writes) ?? []), ...(await closeAt(others(), patient, made))];
+        closed.push(...(await closeAt(others(), patient, made)));
         if (left) closed.push({ state, name: await state.close(patient) });
-        closings.set(writes, closed);
       }
+      closings.set(writes, closed);
       return [...added.values()];
     },
     async committed(writes) {
