@@ -90,7 +90,9 @@ describe('words of a resource', () => {
     await fc.assert(
       fc.asyncProperty(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 }), async text => {
         const folded = fold(text);
-        fc.pre(/[\p{L}\p{N}]/u.test(folded) && !text.includes('"'));
+        // Not letters, whatever Unicode says: two of the apostrophes, and ligatures of nothing but accents.
+        const letters = folded.normalize('NFKD').replace(/[ʼʻ]/g, '');
+        fc.pre(/[\p{L}\p{N}]/u.test(letters) && !text.includes('"'));
         const rows = indexRows({ resourceType: 'Basic', code: { text } }, { bases: [] });
         const self = { ref: { type: 'Basic', id: 'x' }, lastUpdated: 0, rows };
         const resolve = { target: () => undefined, referrers: () => [] };
