@@ -29,7 +29,6 @@ import { keepIndexCurrent, makeWholeIndex } from './jobs/whole-index.js';
 import { startWorker, type Worker } from './jobs/worker.js';
 import { folderMail } from './notifications/folder.js';
 import type { Mail } from './notifications/mail.js';
-import { smtpMail } from './notifications/smtp.js';
 import { searchIndexVersion } from './search/index-rows.js';
 import type { Documents } from './storage/documents.js';
 import { openMongoDocuments } from './storage/mongo/documents.js';
@@ -284,6 +283,8 @@ export async function createSystem(
       async openAuthorization({ origin, bases, places, dispatch, onEvent }) {
         const { createAuthorizationServer } = await import('./auth/authorization-server.js');
         const { readLoginProviders } = await import('./auth/login-providers.js');
+        const loginProviders = readLoginProviders(config.loginProviders);
+        mail ??= await mailBy(config);
         return (authorization = await createAuthorizationServer({
           documents,
           origin,
@@ -291,10 +292,10 @@ export async function createSystem(
           places,
           secret: config.authSecret,
           privateJwks: config.privateJwks,
-          loginProviders: readLoginProviders(config.loginProviders),
+          loginProviders,
           directory: createDirectory(asking(dispatch)),
           compile,
-          mail: (mail ??= mailBy(config)),
+          mail,
           async post(letter) {
             await queue.add('letter', letter, 'system');
             // What comes of a reset must not be felt by whoever asks next, to see whether there is work to do.
@@ -410,8 +411,12 @@ const asking =
   };
 
 /** How mail is sent; undefined where it is not. @throws where a file it needs cannot be read */
-export function mailBy({ smtpUrl, smtpCa, mailFrom, mailFolder }: Config): Mail | undefined {
-  if (smtpUrl !== undefined) return smtpMail({ url: smtpUrl, from: mailFrom!, ca: smtpCa });
+export async function mailBy({ smtpUrl, smtpCa, mailFrom, mailFolder }: Config): Promise<Mail | undefined> {
+  if (smtpUrl !== undefined) {
+    // 20 ms of the start of whoever does not need it.
+    const { smtpMail } = await import('./notifications/smtp.js');
+    return smtpMail({ url: smtpUrl, from: mailFrom!, ca: smtpCa });
+  }
   return mailFolder === undefined ? undefined : folderMail(mailFolder);
 }
 

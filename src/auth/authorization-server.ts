@@ -1,6 +1,7 @@
 // The authorization server of this process: the provider with everything SMART adds around it, who may sign in, which
 // apps there are, and what a token means. http/ mounts it at /auth. https://hl7.org/fhir/smart-app-launch/
 import { onLibraryNotice } from './library-notices.js'; // first: the library speaks while it is imported
+import { isIP } from 'node:net';
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { FhirError } from '../errors.js';
 import type { JsonObject } from '../fhir/json.js';
@@ -31,7 +32,6 @@ import type { LoginProvider } from './login-providers.js';
 import { managePages } from './manage.js';
 import type { Ended } from './ended.js';
 import { openAppPage } from './open-app.js';
-import { openPasskeys } from './passkeys.js';
 import { openPasswordLinks } from './password-links.js';
 import { passwordPages } from './password-pages.js';
 import { peoplePage } from './people-page.js';
@@ -95,6 +95,13 @@ export const authPath = '/auth';
 export const brandsPath = '.well-known/user-access-brands';
 const lookAfter = 5 * 60_000;
 
+/** Whether browsers have passkeys for the address: those belong to a name, reached by https. */
+function isForPasskeys(origin: string): boolean {
+  const { hostname, protocol } = new URL(origin);
+  const isUsable = protocol === 'https:' || hostname === 'localhost';
+  return isUsable && isIP(hostname) === 0 && !hostname.startsWith('[');
+}
+
 export async function createAuthorizationServer(
   options: AuthorizationServerOptions,
 ): Promise<AuthorizationServer> {
@@ -119,7 +126,10 @@ export async function createAuthorizationServer(
   });
   const brands = openBrands(documents, issuer, options.places);
   const roles = openRoles(documents);
-  const passkeys = openPasskeys(documents, accounts, secrets, origin);
+  // The library takes 80 ms of the start: it is loaded where it is of use.
+  const passkeys = isForPasskeys(origin)
+    ? (await import('./passkeys.js')).openPasskeys(documents, accounts, secrets, origin)
+    : undefined;
   const links = openPasswordLinks(documents, accounts);
   const { mail } = options;
   const post = mail && options.post;

@@ -11,7 +11,6 @@ import {
   type RegistrationResponseJSON,
 } from '@simplewebauthn/server';
 import { decodeAttestationObject, decodeClientDataJSON, isoBase64URL } from '@simplewebauthn/server/helpers';
-import { isIP } from 'node:net';
 import { FhirError } from '../errors.js';
 import type { Documents } from '../storage/documents.js';
 import type { Account, Accounts, Passkey } from './accounts.js';
@@ -46,17 +45,14 @@ const most = 20;
 /** EdDSA, ES256, RS256 */
 const algorithms = [-8, -7, -257];
 
-/** Undefined where browsers have no passkeys for the address: those belong to a name, reached by https. */
+/** @param origin where browsers have passkeys */
 export function openPasskeys(
   documents: Documents,
   accounts: Accounts,
   secrets: Secrets,
   origin: string,
-): Passkeys | undefined {
-  const { hostname, protocol } = new URL(origin);
-  const isUsable = protocol === 'https:' || hostname === 'localhost';
-  if (!isUsable || isIP(hostname) !== 0 || hostname.startsWith('[')) return undefined;
-
+): Passkeys {
+  const { hostname } = new URL(origin);
   const challengeFor = (of: string): Uint8Array<ArrayBuffer> => {
     const challenge: Challenge = { of, nonce: randomText(16), until: Date.now() + goodFor };
     return Uint8Array.from(Buffer.from(secrets.seal(purpose, challenge), 'base64url'));

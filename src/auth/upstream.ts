@@ -1,7 +1,7 @@
 // Signing in through another OpenID provider: where the browser goes, and who came back. What belongs to one sign-in is
 // kept here, sealed, for one use within ten minutes, and bound to what began it in this browser.
 // https://openid.net/specs/openid-connect-core-1_0.html#CodeFlowAuth, https://www.rfc-editor.org/rfc/rfc9700#section-4.4
-import * as client from 'openid-client';
+import type { Configuration } from 'openid-client';
 import { FhirError } from '../errors.js';
 import type { Documents } from '../storage/documents.js';
 import type { LoginProvider } from './login-providers.js';
@@ -59,11 +59,13 @@ const within = 10 * 60_000;
 const knownFor = 3_600_000;
 /** s */
 const longestAnswer = 10;
+/** Loaded with the first sign-in: it takes 17 ms. */
+const library = () => import('openid-client');
 
 export function openUpstream(options: UpstreamOptions): Upstream {
   const { documents, secrets, providers, issuer, onNotice } = options;
-  const known = new Map<string, { readonly at: number; readonly configuration: client.Configuration }>();
-  const configurationOf = async (provider: LoginProvider): Promise<client.Configuration> => {
+  const known = new Map<string, { readonly at: number; readonly configuration: Configuration }>();
+  const configurationOf = async (provider: LoginProvider): Promise<Configuration> => {
     const kept = known.get(provider.id);
     if (kept !== undefined && kept.at > Date.now() - knownFor) return kept.configuration;
     try {
@@ -81,6 +83,7 @@ export function openUpstream(options: UpstreamOptions): Upstream {
       const provider = providers.find(each => each.id === id);
       if (provider === undefined) throw new FhirError('not-found', 'There is no such provider.');
       const configuration = await configurationOf(provider);
+      const client = await library();
       const [state, nonce, verifier] = [
         client.randomState(),
         client.randomNonce(),
@@ -117,6 +120,7 @@ export function openUpstream(options: UpstreamOptions): Upstream {
       const provider = providers.find(({ id }) => id === started.provider);
       if (provider === undefined || query.has('error')) return undefined;
       const configuration = await configurationOf(provider);
+      const client = await library();
       const at = new URL(`${issuer}${upstreamPath}/${provider.id}`);
       at.search = query.toString();
       try {
@@ -139,7 +143,8 @@ export function openUpstream(options: UpstreamOptions): Upstream {
   };
 }
 
-async function discovered({ issuer, clientId, clientSecret }: LoginProvider): Promise<client.Configuration> {
+async function discovered({ issuer, clientId, clientSecret }: LoginProvider): Promise<Configuration> {
+  const client = await library();
   const execute = [
     client.enableNonRepudiationChecks, // the signature of the id_token too
     ...(issuer.startsWith('http:') ? [client.allowInsecureRequests] : []),

@@ -82,7 +82,7 @@ async function* findings(options: DoctorOptions): AsyncGenerator<Finding> {
 async function* mail(config: Config): AsyncGenerator<Finding> {
   const { mailBy } = await import('../system.js');
   try {
-    const used = mailBy(config);
+    const used = await mailBy(config);
     if (used === undefined) return;
     await used.check();
     yield ok(`Mail can be sent${config.smtpUrl === undefined ? ', into a folder' : ''}.`);
