@@ -111,10 +111,10 @@ export async function openTsela(
     send: as(OPEN),
     as,
     async close() {
-      if (store === 'MongoDB') await dropDatabase(config);
       await bundles?.close();
       await district?.close();
       await system.close();
+      if (store === 'MongoDB') await dropDatabase(config);
       rmSync(folder, { recursive: true, force: true });
     },
   };
