@@ -1,6 +1,6 @@
 // Signing in: throttling that counts before it looks, the second factor, sessions, and the page where people manage it.
 import { Secret, TOTP } from 'otpauth';
-import { expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import {
   Browser,
   authorizeParams,
@@ -12,6 +12,10 @@ import {
   signedIn,
   type SmartServer,
 } from './smart-server.js';
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 const manage = (server: SmartServer): string => `${server.origin}/auth/manage`;
 
@@ -54,6 +58,8 @@ onEveryServer('signing in', server => {
 
   it('tries at most five of twenty guesses at once, and is locked then for the right password too, telling nothing', async () => {
     await person(server(), 'target');
+    // It is locked for a while only: the clock stands still, however long twenty guesses take.
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
     const atOnce = (guesses: readonly string[]) =>
       Promise.all(guesses.map(async guess => (await attempt(server(), 'target', guess)).response?.status));
     const wrong = Array.from({ length: 10 }, (_, i) => `guess ${i}`);
