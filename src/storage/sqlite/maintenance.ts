@@ -25,14 +25,16 @@ export type Task =
   | { readonly task: 'forgetRows'; readonly params: readonly string[] }
   | { readonly task: 'fence'; readonly generation: number }
   | { readonly task: 'setIndexVersion'; readonly name: string }
-  | { readonly task: 'checkpoint' };
+  /** `waits`: until nobody reads what is moved. */
+  | { readonly task: 'checkpoint'; readonly waits: boolean };
 
 /** After these, numbers may stand for something else. */
 export const removing: ReadonlySet<Task['task']> = new Set(['expunge', 'clearIndex']);
 
 export function maintain(connection: Connection, writer: Writer, task: Task): unknown {
   if (task.task === 'fence') return writer.raiseFence(task.generation);
-  if (task.task === 'checkpoint') return connection.db.pragma('wal_checkpoint(RESTART)');
+  if (task.task === 'checkpoint')
+    return connection.db.pragma(`wal_checkpoint(${task.waits ? 'RESTART' : 'PASSIVE'})`);
   connection.db.exec('BEGIN IMMEDIATE');
   const result = within(connection, task, writer.texts);
   writer.texts.write();

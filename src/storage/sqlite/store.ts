@@ -34,8 +34,11 @@ export interface SqliteOptions {
 const mostPatience = 25;
 const scanPage = 200;
 const changesPage = 500;
-/** After so many resources written the WAL is moved into the file; when it lags behind by so many pages, the writer waits for it. */
+/** After so many resources written the WAL is moved into the file. */
 const checkpointEvery = 2000;
+/** A WAL of more pages starts anew: what is in it is read slower than the file, and a page may be in any of its parts. */
+const shortWal = 4096;
+/** For one of more pages the writer waits until nobody reads it. */
 const longWal = 65_536;
 
 export interface SqliteStore extends Store {
@@ -121,14 +124,17 @@ interface WalKeeper {
   readonly stop: () => Promise<void>;
 }
 
-/** Moves the WAL into the file from time to time, off the writer's thread unless it grows too long. */
+/**
+ * Moves the WAL into the file from time to time, off the writer's thread. The writer then moves the little that it wrote
+ * meanwhile, because a WAL starts anew only when all of it has been moved.
+ */
 function walKeeper(background: () => Thread, writer: () => WriterClient): WalKeeper {
   let written = 0;
   let working: Promise<void> | undefined;
   let stopped = false;
   const checkpoint = async (): Promise<void> => {
     const pages = await background().ask<number>({ what: 'checkpoint' });
-    if (pages > longWal) await writer().task({ task: 'checkpoint' });
+    if (pages > shortWal) await writer().task({ task: 'checkpoint', waits: pages > longWal });
   };
   return {
     wrote: resources => {
