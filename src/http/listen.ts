@@ -103,8 +103,12 @@ export async function listen(
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseUnreadable(error, socket, log));
   server.on('drop', () => log.warn({}, 'a connection was closed: TSELA_MAX_CONNECTIONS are open'));
   const watch = secure === undefined ? undefined : watchTls(secure, files!, log);
-  server.once('error', () => watch?.stop());
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
+  try {
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
+  } catch (error) {
+    watch?.stop();
+    throw error;
+  }
 
   return {
     reload: () => watch?.reload(),
