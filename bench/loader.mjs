@@ -72,9 +72,14 @@ async function connections(port, many) {
   return all;
 }
 
-/** Sends every request, or goes round them for `seconds`; answers counts by status and the latencies in ms. */
+let held = [];
+
+/**
+ * Sends every request, or those that are held, or goes round them for `seconds`; answers when it began (ms since 1970),
+ * counts by status and the latencies in ms.
+ */
 async function closed({ port, concurrency, requests, seconds, keep }) {
-  const bytes = requests.map(requestOf);
+  const bytes = requests?.map(requestOf) ?? held;
   const all = await connections(port, concurrency);
   const milliseconds = [];
   const statuses = {};
@@ -99,6 +104,7 @@ async function closed({ port, concurrency, requests, seconds, keep }) {
   const used = process.cpuUsage(cpu);
   for (const one of all) one.close();
   return {
+    began: performance.timeOrigin + started,
     count: milliseconds.length,
     seconds: took,
     statuses,
@@ -155,6 +161,10 @@ async function open({ port, rate, requests }) {
 let opened;
 answering({
   closed,
+  /** For later: a body of megabytes takes time to come here, which is not to be taken for the server's. */
+  hold({ requests }) {
+    held = requests.map(requestOf);
+  },
   open(options) {
     opened = open(options);
   },

@@ -50,7 +50,7 @@ export function guarded(
   /** No row says what a Binary belongs to: who does not see everything finds none by searching. */
   const found = (type: string): Node => (belongs(type) ? none : searchable(grant, type));
   const isOpen = (type: string, permission: Permission = 'read'): boolean =>
-    grant.visible(type, permission).op === 'all' && !belongs(type);
+    isOpenTo(grant, belongs, type, permission);
   const indexed = (version: Version): Indexed => ({
     ref: version.ref,
     lastUpdated: version.lastUpdated,
@@ -139,32 +139,15 @@ export function guarded(
     if (labelsIn(before).some(label => !left.has(label)))
       throw new FhirError('forbidden', `You may not take security labels off ${refKey(ref)}.`);
   };
-  /** A reference to what is hidden must be refused like one to what does not exist. */
-  const checkRequired = async (writes: readonly Write[], own: ReadonlySet<string>): Promise<void> => {
-    for (const [index, write] of writes.entries()) {
-      const { requires = [] } = isByServer(write) ? {} : write;
-      for (const ref of requires) {
-        if (isOpen(ref.type) || own.has(refKey(ref))) continue;
-        if (!(await seesPresent(ref))) throw new WriteConflict('required', index, refKey(ref));
-      }
-    }
-  };
-
-  /** Where what is seen depends on what it refers to, what is written refers to what is seen: else reading it back would tell. */
-  const checkLed = async (writes: readonly Write[], own: ReadonlySet<string>): Promise<void> => {
-    for (const [index, write] of writes.entries()) {
-      if (isByServer(write) || write.body === undefined) continue;
-      const params = linkParams(grant.visible(write.ref.type));
-      if (params.size === 0) continue;
-      const led = (rows: readonly Row[]): string[] =>
-        rows.flatMap(row => (row.kind === 'reference' && params.has(row.param) ? [row.target] : []));
-      const had = led(write.replaces);
-      for (const key of led(write.rows)) {
-        const [, type, id] = /^([A-Z][A-Za-z]+)\/([^/]+)$/.exec(key) ?? [];
-        if (type === undefined || id === undefined || own.has(key) || had.includes(key)) continue;
-        if (!(await seesPresent({ type, id }))) throw new WriteConflict('required', index, key);
-      }
-    }
+  const sight: Sight = {
+    grant,
+    belongs,
+    seesPresent,
+    async checkWrite(write, writes) {
+      await checkWrite(write, writes);
+      await checkLabels(write);
+      await checkJoining(write, grant, () => store.read(write.ref, write.expected));
+    },
   };
 
   return {
@@ -198,17 +181,10 @@ export function guarded(
     },
     history: async scope => shownPage(await visibleHistory(store, grant, scope, seesPast, belongs)),
     async commit(writes, receipt) {
-      for (const write of writes) {
-        if (isByServer(write)) continue;
-        // What replaces nothing, where everything may be made: the others judge what is replaced.
-        if (write.expected === 0 && isOpen(write.ref.type, permissionOf(write, grant))) continue;
-        await checkWrite(write, writes);
-        await checkLabels(write);
-        await checkJoining(write, grant, () => store.read(write.ref, write.expected));
-      }
+      await checkWrites(sight, writes);
       const own = new Set(writes.map(write => refKey(write.ref)));
-      await checkRequired(writes, own);
-      await checkLed(writes, own);
+      await checkRequired(sight, writes, own);
+      await checkLed(sight, writes, own);
       const isJudged = belongs('Binary') && concernsBinary(writes);
       if (isJudged) await binaries.checkReferred(writes, own);
       return store.commit(
@@ -231,6 +207,73 @@ export function guarded(
     },
   };
 }
+
+/**
+ * What is asked for each of a commit's writes. Those who ask are not made anew for each store, which lives as long as a
+ * request: what V8 compiled of a function is lost with it, and a Bundle has thousands of writes.
+ */
+interface Sight {
+  readonly grant: Grant;
+  /** Whether it is a Binary that has to be judged by what it belongs to. */
+  readonly belongs: (type: string) => boolean;
+  readonly seesPresent: (ref: Ref) => Promise<boolean>;
+  readonly checkWrite: (write: Write, writes: readonly Write[]) => Promise<void>;
+}
+
+const isOpenTo = (
+  grant: Grant,
+  belongs: Sight['belongs'],
+  type: string,
+  permission: Permission = 'read',
+): boolean => grant.visible(type, permission).op === 'all' && !belongs(type);
+
+async function checkWrites(sight: Sight, writes: readonly Write[]): Promise<void> {
+  const { grant, belongs } = sight;
+  for (const write of writes) {
+    if (isByServer(write)) continue;
+    // What replaces nothing, where everything may be made: the others judge what is replaced.
+    if (write.expected === 0 && isOpenTo(grant, belongs, write.ref.type, permissionOf(write, grant)))
+      continue;
+    await sight.checkWrite(write, writes);
+  }
+}
+
+/** A reference to what is hidden must be refused like one to what does not exist. */
+async function checkRequired(
+  { grant, belongs, seesPresent }: Sight,
+  writes: readonly Write[],
+  own: ReadonlySet<string>,
+): Promise<void> {
+  for (const [index, write] of writes.entries()) {
+    const { requires = [] } = isByServer(write) ? {} : write;
+    for (const ref of requires) {
+      if (isOpenTo(grant, belongs, ref.type) || own.has(refKey(ref))) continue;
+      if (!(await seesPresent(ref))) throw new WriteConflict('required', index, refKey(ref));
+    }
+  }
+}
+
+/** Where what is seen depends on what it refers to, what is written refers to what is seen: else reading it back would tell. */
+async function checkLed(
+  { grant, seesPresent }: Sight,
+  writes: readonly Write[],
+  own: ReadonlySet<string>,
+): Promise<void> {
+  for (const [index, write] of writes.entries()) {
+    if (isByServer(write) || write.body === undefined) continue;
+    const params = linkParams(grant.visible(write.ref.type));
+    if (params.size === 0) continue;
+    const had = led(write.replaces, params);
+    for (const key of led(write.rows, params)) {
+      const [, type, id] = /^([A-Z][A-Za-z]+)\/([^/]+)$/.exec(key) ?? [];
+      if (type === undefined || id === undefined || own.has(key) || had.includes(key)) continue;
+      if (!(await seesPresent({ type, id }))) throw new WriteConflict('required', index, key);
+    }
+  }
+}
+
+const led = (rows: readonly Row[], params: ReadonlySet<string>): string[] =>
+  rows.flatMap(row => (row.kind === 'reference' && params.has(row.param) ? [row.target] : []));
 
 const labelsIn = (rows: readonly Row[]): readonly string[] =>
   rows.flatMap(row =>

@@ -105,23 +105,27 @@ const issueLimit = 20;
  */
 export function checkReferences(resource: Resource): void {
   const issues: Issue[] = [];
-  const check: Exchange = (text, kind, { targets, container, expression }) => {
-    if (kind !== 'reference' || targets === undefined || issues.length === issueLimit) return undefined;
-    const type = typeNamedBy(text, container);
-    if (type === undefined || targets.has(type)) return undefined;
-    const place = expression();
-    issues.push({
-      severity: 'error',
-      code: 'invalid',
-      text: `${place} refers to a ${type}, "${text.slice(0, 200)}"; it may refer to ${list([...targets])}.`,
-      expression: place,
-    });
+  const check: Exchange = (text, kind, place) => {
+    if (kind === 'reference' && issues.length < issueLimit) checkReference(text, place, issues);
     return undefined;
   };
   exchangeReferences(resource, check, { nested: true });
   const [first] = issues;
   if (first !== undefined)
     throw new FhirError('invalid-reference', first.text, { expression: first.expression, issues });
+}
+
+function checkReference(text: string, { targets, container, expression }: Place, issues: Issue[]): void {
+  if (targets === undefined) return;
+  const type = typeNamedBy(text, container);
+  if (type === undefined || targets.has(type)) return;
+  const place = expression();
+  issues.push({
+    severity: 'error',
+    code: 'invalid',
+    text: `${place} refers to a ${type}, "${text.slice(0, 200)}"; it may refer to ${list([...targets])}.`,
+    expression: place,
+  });
 }
 
 function typeNamedBy(text: string, container: JsonObject): string | undefined {

@@ -73,6 +73,9 @@ function decompressionOf(encoding: string | undefined): Decompress | undefined {
 /** Bodies of such a length are put together as they come: to copy megabytes at their end would keep others waiting. */
 const isLong = (length: number): boolean => length > 256 * 1024 && length <= 16 * 1024 ** 2;
 
+/** So much of a body is taken in at once: a fast sender would have its megabytes read before anybody else's turn. */
+const turnBytes = 256 * 1024;
+
 /** @param length as it was announced; 0 where it was not */
 function collect(req: IncomingMessage, limit: number, length: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -80,8 +83,14 @@ function collect(req: IncomingMessage, limit: number, length: number): Promise<B
     // Memory that is not written to is none yet, whatever somebody announces.
     const whole = isLong(length) ? Buffer.allocUnsafeSlow(length) : undefined;
     let size = 0;
+    let turns = 0;
     const data = (chunk: Buffer): void => {
       size += chunk.length;
+      if (size > (turns + 1) * turnBytes) {
+        turns = Math.floor(size / turnBytes);
+        req.pause();
+        setImmediate(() => req.resume());
+      }
       if (size <= limit) {
         if (whole === undefined) chunks.push(chunk);
         else chunk.copy(whole, size - chunk.length);

@@ -35,28 +35,38 @@ export function bundleBytes(head: BundleHead, entries: readonly Entry[]): Uint8A
   // Text between two resources is gathered, so that a page has few parts.
   const parts: (string | Uint8Array)[] = [];
   let text = writeJson(top);
-  if (entries.length > 0) text = text.slice(0, -1);
-  entries.forEach(({ fullUrl, resource, search, request, response }, i) => {
-    text += i === 0 ? ',"entry":[{' : ',{';
-    let comma = '';
-    const put = (name: string, json: string): void => {
-      text += `${comma}"${name}":${json}`;
-      comma = ',';
-    };
-    if (fullUrl !== undefined) put('fullUrl', JSON.stringify(fullUrl));
-    if (resource instanceof Uint8Array) {
-      put('resource', '');
-      parts.push(text, resource);
-      text = '';
-    } else if (resource !== undefined) {
-      put('resource', typeof resource === 'string' ? resource : writeJson(resource));
+  if (entries.length > 0) text = `${text.slice(0, -1)},"entry":[`;
+  for (let i = 0; i < entries.length; i++) {
+    const { fullUrl, resource, search, request, response } = entries[i]!;
+    if (i > 0) text += ',';
+    let before = '{';
+    if (fullUrl !== undefined) {
+      text += `${before}"fullUrl":${JSON.stringify(fullUrl)}`;
+      before = ',';
     }
-    if (search !== undefined) put('search', `{"mode":"${search}"}`);
-    if (request !== undefined) put('request', writeJson(request));
-    if (response !== undefined) put('response', writeJson(response));
-    text += i === entries.length - 1 ? '}]}' : '}';
-  });
-  parts.push(text);
+    if (resource instanceof Uint8Array) {
+      parts.push(`${text}${before}"resource":`, resource);
+      text = '';
+      before = ',';
+    } else if (resource !== undefined) {
+      text += `${before}"resource":${typeof resource === 'string' ? resource : writeJson(resource)}`;
+      before = ',';
+    }
+    if (search !== undefined) {
+      text += `${before}"search":{"mode":"${search}"}`;
+      before = ',';
+    }
+    if (request !== undefined) {
+      text += `${before}"request":${writeJson(request)}`;
+      before = ',';
+    }
+    if (response !== undefined) {
+      text += `${before}"response":${writeJson(response)}`;
+      before = ',';
+    }
+    text += before === '{' ? '{}' : '}';
+  }
+  parts.push(entries.length > 0 ? `${text}]}` : text);
   return joined(parts);
 }
 

@@ -30,53 +30,62 @@ export function placesOf(steps: readonly Step[], identities: readonly Identity[]
   return places;
 }
 
-export interface EntryReferences {
-  /** The resource of an entry with every reference to an entry, and every conditional one, made literal. */
-  resolve(resource: Resource, fullUrl: string | undefined): Promise<Resource>;
-  /** The resource with every reference by fullUrl made literal. */
-  rewrite(resource: Resource): Resource;
-}
-
 const restUrl = /^(https?:\/\/.*\/)[A-Za-z]+\/[A-Za-z0-9\-.]{1,64}$/;
 const versioned = /^(https?:.*)\/_history\/[A-Za-z0-9\-.]{1,64}$/;
 
-export function entryReferences(context: Context, judge: Judge, places: Places): EntryReferences {
-  // Thousands of entries may select the same resource: it is looked for once.
-  const selections = new Map<string, Promise<string>>();
-  const select = (reference: string): Promise<string> => {
-    let selection = selections.get(reference);
-    if (selection === undefined) selections.set(reference, (selection = selected(context, judge, reference)));
-    return selection;
-  };
-  /** A reference that names a version of the sender's leads to the resource: versions here are others. */
-  const placeOf = (url: string): string | undefined =>
-    places.get(url) ?? places.get(versioned.exec(url)?.[1] ?? '');
+export class EntryReferences {
+  /** Thousands of entries may select the same resource: it is looked for once. */
+  private readonly selections = new Map<string, Promise<string>>();
 
-  return {
-    rewrite: resource => rewriteReferences(resource, placeOf),
-    async resolve(resource, fullUrl) {
-      const root = fullUrl === undefined ? undefined : restUrl.exec(fullUrl)?.[1];
-      const found = new Map<string, string>();
-      for (const { reference, expression } of referencesIn(resource)) {
-        if (found.has(reference)) continue;
-        const place = placeOf(reference) ?? (root === undefined ? undefined : placeOf(root + reference));
-        const kind = place === undefined ? parseReference(reference).kind : 'literal';
-        if (place !== undefined) found.set(reference, place);
-        else if (kind === 'conditional')
-          found.set(reference, await at(expression(), () => select(reference)));
-        else if (kind === 'urn') {
-          throw new FhirError(
-            'invalid-reference',
-            `"${reference.slice(0, 200)}" is not the fullUrl of any entry of this transaction.`,
-            { expression: expression() },
-          );
-        }
+  constructor(
+    private readonly context: Context,
+    private readonly judge: Judge,
+    private readonly places: Places,
+  ) {}
+
+  /** The resource with every reference by fullUrl made literal. */
+  rewrite(resource: Resource): Resource {
+    return rewriteReferences(resource, reference => this.placeOf(reference));
+  }
+
+  /** The resource of an entry with every reference to an entry, and every conditional one, made literal. */
+  async resolve(resource: Resource, fullUrl: string | undefined): Promise<Resource> {
+    const root = fullUrl === undefined ? undefined : restUrl.exec(fullUrl)?.[1];
+    const found = new Map<string, string>();
+    for (const { reference, expression } of referencesIn(resource)) {
+      if (found.has(reference)) continue;
+      const place =
+        this.placeOf(reference) ?? (root === undefined ? undefined : this.placeOf(root + reference));
+      const kind = place === undefined ? parseReference(reference).kind : 'literal';
+      if (place !== undefined) found.set(reference, place);
+      else if (kind === 'conditional')
+        found.set(reference, await at(expression(), () => this.select(reference)));
+      else if (kind === 'urn') {
+        throw new FhirError(
+          'invalid-reference',
+          `"${reference.slice(0, 200)}" is not the fullUrl of any entry of this transaction.`,
+          { expression: expression() },
+        );
       }
-      return found.size === 0 && places.size === 0
-        ? resource
-        : rewriteReferences(resource, reference => found.get(reference) ?? placeOf(reference));
-    },
-  };
+    }
+    return found.size === 0 && this.places.size === 0
+      ? resource
+      : rewriteReferences(resource, reference => found.get(reference) ?? this.placeOf(reference));
+  }
+
+  private select(reference: string): Promise<string> {
+    let selection = this.selections.get(reference);
+    if (selection === undefined) {
+      selection = selected(this.context, this.judge, reference);
+      this.selections.set(reference, selection);
+    }
+    return selection;
+  }
+
+  /** A reference that names a version of the sender's leads to the resource: versions here are others. */
+  private placeOf(url: string): string | undefined {
+    return this.places.get(url) ?? this.places.get(versioned.exec(url)?.[1] ?? '');
+  }
 }
 
 /** The one resource a conditional reference selects. */

@@ -27,7 +27,7 @@ import type { Prepared, Result } from './prepare.js';
 import { once, type MakeReceipt, type Results } from './receipt.js';
 import { identify, type Identity } from './transaction-identity.js';
 import { ReadFailed, tryReads } from './transaction-reads.js';
-import { entryReferences, placesOf, type EntryReferences } from './transaction-references.js';
+import { EntryReferences, placesOf } from './transaction-references.js';
 import { inOrder, stepOf, type Step } from './transaction-step.js';
 import { checkSameId, prepareConditionalUpdate, prepareUpdate } from './update.js';
 
@@ -54,6 +54,7 @@ export async function transaction(
         ? resultEntry(context, result)
         : responseEntry(entry, await context.dispatch(standalone(context, entry))),
     );
+    await pause();
   }
   const bytes = bundleBytes({ type: 'transaction-response' }, answers);
   return sendBytes({ status: 200, headers: {} }, bytes, context.request);
@@ -94,7 +95,7 @@ async function judgeAll(
   pause: Pause,
 ): Promise<readonly Prepared[]> {
   const { identities, judge } = await identify(context, steps, pause);
-  const references = entryReferences(context, judge, placesOf(steps, identities));
+  const references = new EntryReferences(context, judge, placesOf(steps, identities));
   const made = new Map<string, Version>();
   const stored = await currentOf(context, steps, identities);
   const read: Judge['read'] = async ref => {

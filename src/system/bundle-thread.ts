@@ -19,13 +19,15 @@ import {
 } from './crossing.js';
 import { openDistrict } from './district.js';
 import type { Held, Owner } from './owner.js';
+import { stayBehind } from './processors.js';
 
 const port = parentPort as MessagePort;
-const { config, base, origin, isAudited, line } = workerData as Beginning;
+const { config, base, origin, isAudited, line, behind } = workerData as Beginning;
 const send = (message: FromThread, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
 
 // Linux alone has priorities of threads; elsewhere the whole process would be meant.
 if (process.platform === 'linux') setPriority(5);
+if (behind !== undefined) stayBehind(behind);
 
 let last = 0;
 const waiting = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();

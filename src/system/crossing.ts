@@ -16,6 +16,8 @@ export interface Beginning {
   readonly isAudited: boolean;
   /** One number that says what became of the line the thread waits for; see `lines`. */
   readonly line: SharedArrayBuffer;
+  /** Numbers of threads that are kept from the main one's processor, as this one is; absent where nothing is to be kept. */
+  readonly behind: readonly number[] | undefined;
 }
 
 /** Values of `Beginning.line`. */

@@ -1,7 +1,6 @@
 // Large Bundles are carried out in a thread of their own (bundle-thread.ts): there their garbage is collected, and reads
 // go on as in peace. The thread starts with the first of them and stays; until it is there, and for what it cannot
 // carry, the main thread works in turns (fhir/in-turns.ts). docs/decisions/0090-large-bundles.md
-import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { Worker, type MessagePort } from 'node:worker_threads';
 import { OPEN, type Grant } from '../auth/grant.js';
@@ -9,6 +8,7 @@ import { identityOf } from '../auth/smart-grant.js';
 import type { Config } from '../config.js';
 import type { Dispatch } from '../dispatch.js';
 import { FhirError } from '../errors.js';
+import { asksForMain, hasFewProcessors } from '../fhir/give-way.js';
 import { inTurn } from '../interactions/commit.js';
 import type { FhirRequest, FhirResponse } from '../interactions/exchange.js';
 import type { Admission } from '../storage/sqlite/writer-client.js';
@@ -27,13 +27,13 @@ import {
 } from './crossing.js';
 import type { District } from './district.js';
 import type { Held } from './owner.js';
+import { threadsBehind } from './processors.js';
 
 /** Bytes. What is smaller takes a few milliseconds, in turns of one. */
 const large = 100_000;
 /** ms from one start to the next, where the thread does not live. */
 const restart = 30_000;
 
-const fewProcessors = 2;
 /**
  * V8 collects garbage with four threads more, whatever the machine has: on two processors they keep the main thread waiting
  * for one. Both flags are read when they are needed, not at the start. https://nodejs.org/api/v8.html#v8setflagsfromstringflags
@@ -81,7 +81,10 @@ export function carryLargeBundles(options: LargeBundlesOptions): LargeBundles {
   return {
     dispatch(request, grant) {
       const who = isBundle(request) && request.body!.length >= from ? whoIs(grant) : undefined;
-      if (who === undefined || closed || !thread().serves()) return district.dispatch(request, grant);
+      if (who === undefined || closed || !thread().serves()) {
+        asksForMain();
+        return district.dispatch(request, grant);
+      }
       return thread().carry(request, grant, who);
     },
     async start() {
@@ -124,8 +127,9 @@ class BundleThread {
       isAudited,
       base: main.settings.bases[0]!,
       line: this.line.buffer,
+      behind: threadsBehind(),
     };
-    if (availableParallelism() <= fewProcessors) oneCollector();
+    if (hasFewProcessors) oneCollector();
     this.worker = new Worker(new URL('./bundle-thread.js', import.meta.url), {
       workerData: beginning,
       ...(heap === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heap } }),

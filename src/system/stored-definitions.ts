@@ -5,7 +5,7 @@ import { isObject, parseJson, type JsonObject } from '../fhir/json.js';
 import { refKey, type Ref } from '../fhir/resource.js';
 import { all } from '../search/plan.js';
 import { everyVersion } from '../storage/every-version.js';
-import type { Store, Version } from '../storage/store.js';
+import type { Store, Version, Write } from '../storage/store.js';
 import { NotLoaded } from '../terminology/catalog.js';
 
 export const definitionTypes: readonly string[] = ['StructureDefinition', 'Questionnaire', 'Measure'];
@@ -93,12 +93,14 @@ export function storedDefinitions(store: Store): StoredDefinitions {
       ...below,
       async commit(writes, receipt) {
         await below.commit(writes, receipt);
-        if (writes.some(({ ref }) => definitionTypes.includes(ref.type))) forget();
+        if (writes.some(isOfDefinition)) forget();
       },
     }),
     onChange: listener => void listeners.push(listener),
   };
 }
+
+const isOfDefinition = ({ ref }: Write): boolean => definitionTypes.includes(ref.type);
 
 const everyOne = (store: Store): AsyncIterable<Version> =>
   everyVersion(store, {

@@ -58,7 +58,8 @@ export class Collector implements Sink {
     row.param = `${this.slots[this.slot]!.param}:${modifier}`;
     const { others } = this;
     if (others.length < many) {
-      if (!others.some(other => other.param === row.param && sameRow(other, row))) others.push(row);
+      for (const other of others) if (other.param === row.param && sameRow(other, row)) return;
+      others.push(row);
       return;
     }
     this.otherKeys ??= new Set(others.map(other => `${other.kind}${other.param}\n${keyOf(other)}`));
@@ -73,7 +74,10 @@ export class Collector implements Sink {
   }
 
   private repeats(row: Row, rows: readonly Row[], slot: number): boolean {
-    if (rows.length < many) return rows.some(other => sameRow(other, row));
+    if (rows.length < many) {
+      for (const other of rows) if (sameRow(other, row)) return true;
+      return false;
+    }
     const keys = (this.keys[slot] ??= new Set(rows.map(keyOf)));
     const key = keyOf(row);
     if (keys.has(key)) return true;
@@ -84,7 +88,8 @@ export class Collector implements Sink {
   /** The rows, slot by slot; the collector is empty afterwards. */
   take(): Row[] {
     const taken: Row[] = [];
-    this.slots.forEach(({ param, kind }, slot) => {
+    for (let slot = 0; slot < this.slots.length; slot++) {
+      const { param, kind } = this.slots[slot]!;
       const rows = this.rows[slot]!;
       if (rows.length > 0) {
         if (kind !== 'composite' && kind !== 'reference') markEnds(rows);
@@ -94,7 +99,7 @@ export class Collector implements Sink {
       } else if (this.isPresent[slot] === true)
         taken.push({ kind: 'token', param: `${param}:present`, system: '', code: 'true' });
       this.isPresent[slot] = false;
-    });
+    }
     for (const row of this.others) taken.push(row);
     this.forgetOthers();
     return taken;

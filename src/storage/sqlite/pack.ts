@@ -94,7 +94,7 @@ export function pack(groups: readonly Group[], dictionary: Dictionary): Buffer {
     }
     room(1);
     const start = ++at; // most groups are short: one byte for the length
-    rows.forEach((row, i) => putRow(row, ends[i]!, dictionary));
+    for (let i = 0; i < rows.length; i++) putRow(rows[i]!, ends[i]!, dictionary);
     const length = at - start;
     if (length < 128) {
       bytes[start - 1] = length;

@@ -3,7 +3,7 @@
 // https://html.spec.whatwg.org/multipage/structured-data.html
 // Surprising why: names (of parameters, systems, types) are sent once and by their place from then on, so that both ends
 // must see the same parcels in the same order. And a piece of the text keeps all of it in memory, so that what the writer
-// remembers is sent as strings of their own.
+// remembers is sent as strings of their own. And no closures over rows and writes: what V8 compiled of one is lost with it.
 import type { ParameterRow, Part, Row } from '../../search/rows.js';
 import type { Write } from '../store.js';
 import { methods } from './record.js';
@@ -203,7 +203,8 @@ export class Unpacker {
       throw new Error('Commits were lost on their way to the writer.');
     for (const name of parcel.names) this.known.push(name);
     this.at = this.inText = this.inKept = this.inBodies = this.inRare = 0;
-    const items = this.several(() => this.item());
+    const items: Item[] = [];
+    for (let left = this.next(); left > 0; left--) items.push(this.item());
     this.parcel = nothing;
     return items;
   }
@@ -222,11 +223,6 @@ export class Unpacker {
     const place = this.next();
     return place === unnamed ? this.own() : this.known[place]!;
   }
-  private several<T>(one: () => T): T[] {
-    const many: T[] = [];
-    for (let left = this.next(); left > 0; left--) many.push(one());
-    return many;
-  }
 
   private item(): Item {
     const id = this.next();
@@ -235,7 +231,8 @@ export class Unpacker {
     const receipt = hasReceipt
       ? (this.parcel.rare[this.inRare++] as NonNullable<Commit['receipt']>)
       : undefined;
-    const writes = this.several(() => this.write());
+    const writes: Write[] = [];
+    for (let left = this.next(); left > 0; left--) writes.push(this.write());
     return { id, isPart, commit: receipt === undefined ? { writes } : { writes, receipt } };
   }
 
@@ -247,12 +244,18 @@ export class Unpacker {
     const length = this.next();
     const index = this.next();
     const isRare = this.next() === 1;
-    const rows = this.several(() => this.row());
-    const replaces = this.several(() => this.row());
+    const rows = this.rows();
+    const replaces = this.rows();
     const write: Writable = { ref, expected, method, lastUpdated, rows, replaces };
     if (length >= 0) write.body = this.parcel.bodies.subarray(this.inBodies, (this.inBodies += length));
     if (index >= 0) write.index = index;
     return isRare ? { ...write, ...(this.parcel.rare[this.inRare++] as Partial<Write>) } : write;
+  }
+
+  private rows(): Row[] {
+    const rows: Row[] = [];
+    for (let left = this.next(); left > 0; left--) rows.push(this.row());
+    return rows;
   }
 
   private row(): Row {
@@ -265,6 +268,13 @@ export class Unpacker {
     const end = head & 3;
     if (end !== 0) row.end = end as 1 | 2 | 3;
     return row;
+  }
+
+  private parts(): Part[] {
+    const parts: Part[] = [];
+    for (let left = this.next(); left > 0; left--)
+      parts.push(this.columns(kinds[this.next()]! as Part['kind']) as Part);
+    return parts;
   }
 
   /** In the order of `Packer.columns`. */
@@ -283,7 +293,7 @@ export class Unpacker {
       case 'uri':
         return { kind, value: this.string() };
       case 'composite':
-        return { kind, parts: this.several(() => this.columns(kinds[this.next()]! as Part['kind']) as Part) };
+        return { kind, parts: this.parts() };
     }
   }
 }

@@ -208,6 +208,17 @@ interface Members {
 /** So many postings of a parameter are compared one by one, more are found by name. */
 const fewPostings = 24;
 
+/** Of one table, so of one length. */
+function sameKey(a: readonly Value[], b: readonly Value[]): boolean {
+  for (let n = 0; n < a.length; n++) if (a[n] !== b[n]) return false;
+  return true;
+}
+
+function membersOf(grouped: readonly Members[], { kind, param }: ParameterRow): Members | undefined {
+  for (const members of grouped) if (members.code === param && members.kind === kind) return members;
+  return undefined;
+}
+
 /** Postings as they are made, parameter by parameter: only those of one parameter can be equal. */
 class Postings {
   readonly all: Posting[] = [];
@@ -227,7 +238,7 @@ class Postings {
   private equal({ table, key }: Posting): number {
     for (let i = this.first; i < this.all.length; i++) {
       const other = this.all[i]!;
-      if (other.table === table && other.key.every((value, n) => value === key[n])) return i;
+      if (other.table === table && sameKey(other.key, key)) return i;
     }
     return -1;
   }
@@ -255,7 +266,7 @@ export function indexed(
       tokens += `${tokens === '' ? '' : ' '}${tokensOf(p, row.text)}`;
       continue;
     }
-    const known = grouped.find(({ kind: its, code }) => code === row.param && its === row.kind);
+    const known = membersOf(grouped, row);
     if (known === undefined) grouped.push({ kind: row.kind, code: row.param, rows: [row] });
     else known.rows.push(row);
   }

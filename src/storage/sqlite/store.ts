@@ -1,6 +1,6 @@
 // The embedded store: SQLite in one file. Writes go to a thread that shares one fsync among waiting commits, short
 // reads are answered here and at once, long ones in a thread of readers. docs/decisions/0020-sqlite-layout.md
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import { FhirError } from '../../errors.js';
 import type { Ref } from '../../fhir/resource.js';
 import type { SearchPlan } from '../../search/plan.js';
@@ -36,6 +36,8 @@ const scanPage = 200;
 const changesPage = 500;
 /** After so many resources written the WAL is moved into the file. */
 const checkpointEvery = 2000;
+/** So long afterwards: what was written is to be answered first. */
+const afterwardsMs = 25;
 /** A WAL of more pages starts anew: what is in it is read slower than the file, and a page may be in any of its parts. */
 const shortWal = 4096;
 /** For one of more pages the writer waits until nobody reads it. */
@@ -133,6 +135,8 @@ function walKeeper(background: () => Thread, writer: () => WriterClient): WalKee
   let working: Promise<void> | undefined;
   let stopped = false;
   const checkpoint = async (): Promise<void> => {
+    await wait(afterwardsMs);
+    if (stopped) return;
     const pages = await background().ask<number>({ what: 'checkpoint' });
     if (pages > shortWal) await writer().task({ task: 'checkpoint', waits: pages > longWal });
   };

@@ -1,7 +1,7 @@
 // The writer's thread as seen from those that commit: the main one, which starts it, and others that join it. Commits of
 // the same turn go over in one message, each is settled when its group is on disk.
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
+import { isMainThread, MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { FhirError } from '../../errors.js';
 import { WriteConflict } from '../store.js';
 import type { ConnectionOptions } from './connection.js';
@@ -11,8 +11,11 @@ import { Packer, type Item } from './parcel.js';
 import type { Answer, FromWriter, ToWriter, WriterStart } from './writer-thread.js';
 import type { Commit } from './writer.js';
 
-/** So many writes are packed within a millisecond. */
-const partWrites = 64;
+/**
+ * So many writes are packed within a millisecond. Elsewhere nobody waits for the thread, and to have the writer unpack one
+ * part while the next is packed would keep a second processor from those who do.
+ */
+const partWrites = isMainThread ? 64 : Infinity;
 /** So many commits are handed over at once, so that the writer begins while the next ones of this turn are judged. */
 const handedOver = 6;
 

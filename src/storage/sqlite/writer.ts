@@ -1,5 +1,6 @@
 // Applies one commit inside a transaction of the writer's connection: judges it as storage/store.ts promises, then
 // writes versions, log, postings and claims. Synchronous, so that nothing comes between judging and writing.
+import { giveWay } from '../../fhir/give-way.js';
 import { refKey } from '../../fhir/resource.js';
 import { WriteConflict, type Write } from '../store.js';
 import type { Connection } from './connection.js';
@@ -21,6 +22,14 @@ interface Current {
   readonly rid: number;
   readonly ver: number;
   readonly op: number;
+}
+
+/** Writes of a commit that is long: while it is written, reads go on. */
+const long = 200;
+
+interface Placed {
+  readonly kind: Kind;
+  readonly rid: number;
 }
 
 const emptyRows: Indexed = { postings: [], primaryDate: 0, tokens: '', packed: () => Buffer.alloc(0) };
@@ -116,7 +125,9 @@ export class Writer {
     ) {
       throw new WriteConflict('receipt', -1, receipt.key);
     }
-    const found = writes.map((write, index) => this.judge(write, index));
+    const isLong = writes.length > long;
+    const found: (Current | undefined)[] = [];
+    for (const [index, write] of writes.entries()) found.push(this.judge(write, index));
     const seen = new Set<string>();
     for (const { ref } of writes) {
       const name = refKey(ref);
@@ -124,11 +135,17 @@ export class Writer {
       seen.add(name);
     }
     // First every new resource gets its number, so that references between them find it.
-    const placed = writes.map((write, i) => this.place(write, found[i]));
-    placed.forEach(({ rid }, i) => {
+    const placed: Placed[] = [];
+    for (const [i, write] of writes.entries()) {
+      if (isLong) giveWay();
+      placed.push(this.place(write, found[i]));
+    }
+    for (const [i, { rid }] of placed.entries())
       if (found[i] === undefined) this.repoint(refKey(writes[i]!.ref), rid);
-    });
-    placed.forEach(({ kind, rid }, i) => this.index(writes[i]!, kind, rid, found[i]));
+    for (const [i, { kind, rid }] of placed.entries()) {
+      if (isLong) giveWay();
+      this.index(writes[i]!, kind, rid, found[i]);
+    }
     this.claim(
       writes,
       placed.map(({ rid }) => rid),
@@ -162,7 +179,7 @@ export class Writer {
     return current;
   }
 
-  private place(write: Write, current: Current | undefined): { kind: Kind; rid: number } {
+  private place(write: Write, current: Current | undefined): Placed {
     const { connection } = this;
     const { ref, method, lastUpdated } = write;
     const kind = connection.dictionary.makeKind(ref.type);
@@ -284,21 +301,20 @@ export class Writer {
   /** Releases first, so that one write of a commit may take over what another gives up. */
   private claim(writes: readonly Write[], rids: readonly number[]): void {
     const { connection } = this;
-    writes.forEach((write, i) => {
-      if (write.expected === 0) return;
+    for (const [i, write] of writes.entries()) {
+      if (write.expected === 0) continue;
       for (const claim of connection.column<string>('SELECT claim FROM claim WHERE r = ?', rids[i]!)) {
         if (!write.claims?.includes(claim)) connection.run('DELETE FROM claim WHERE claim = ?', claim);
       }
-    });
-    writes.forEach((write, i) => {
-      const own = new Set(write.claims);
-      for (const claim of own) {
+    }
+    for (const [i, { claims }] of writes.entries()) {
+      for (const claim of new Set(claims)) {
         const owner = connection.one<number>('SELECT r FROM claim WHERE claim = ?', claim);
         if (owner === undefined)
           connection.run('INSERT INTO claim (claim, r) VALUES (?, ?)', claim, rids[i]!);
         else if (owner !== rids[i]) throw new WriteConflict('claim', i, claim, refOf(connection, owner));
       }
-    });
+    }
   }
 
   private judgeAfter(write: Write, index: number, rid: number, own: string): void {
@@ -336,11 +352,11 @@ function change(
   found: readonly (Current | undefined)[],
 ): ReadonlyMap<number, number> {
   const change = new Map<number, number>();
-  writes.forEach(({ body }, i) => {
+  for (const [i, { body }] of writes.entries()) {
     const was = found[i] !== undefined && found[i].op !== deletion;
     const more = Number(body !== undefined) - Number(was);
     const { id } = placed[i]!.kind;
     change.set(id, (change.get(id) ?? 0) + more);
-  });
+  }
   return change;
 }
