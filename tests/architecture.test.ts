@@ -10,7 +10,7 @@ import { resourceTypes } from '../src/fhir/definitions.js';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Room → rooms it may import, beside itself. A room is a folder of src or a file in it; the longest match counts. */
-const ground = ['errors', 'fhir'];
+const ground = ['errors', 'give-way', 'fhir'];
 const core = [
   ...ground,
   'terminology',
@@ -24,12 +24,13 @@ const core = [
 ];
 const rooms: Readonly<Record<string, readonly string[]>> = {
   errors: [],
+  'give-way': [],
   'setting-kinds': [],
   setting: ['setting-kinds'],
   'mail-settings': ['setting-kinds', 'setting'],
   settings: ['setting-kinds', 'setting', 'mail-settings'],
   config: ['setting', 'settings'],
-  fhir: ['errors'],
+  fhir: ['errors', 'give-way'],
   terminology: ground,
   search: [...ground, 'terminology'],
   validation: [...ground, 'terminology', 'search'],

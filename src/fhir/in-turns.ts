@@ -1,7 +1,7 @@
 // Long work on the main thread in turns, so that other requests are answered in between: a clock for it, and the
 // parser for large Bundles. https://nodejs.org/en/learn/asynchronous-work/dont-block-the-event-loop
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { giveWay } from './give-way.js';
+import { giveWay } from '../give-way.js';
 import { isObject, parseJson, writeJson, type Json, type JsonObject } from './json.js';
 
 /** Lets others have their turn once this one has lasted long enough; to be awaited between two steps of the work. */

@@ -8,7 +8,7 @@ import { identityOf } from '../auth/smart-grant.js';
 import type { Config } from '../config.js';
 import type { Dispatch } from '../dispatch.js';
 import { FhirError } from '../errors.js';
-import { asksForMain, hasFewProcessors } from '../fhir/give-way.js';
+import { asksForMain, hasFewProcessors } from '../give-way.js';
 import { inTurn } from '../interactions/commit.js';
 import type { FhirRequest, FhirResponse } from '../interactions/exchange.js';
 import type { Admission } from '../storage/sqlite/writer-client.js';

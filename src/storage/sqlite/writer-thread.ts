@@ -3,8 +3,8 @@
 // https://www.sqlite.org/wal.html#performance_considerations
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
 import { WriteConflict, type ConflictReason, type Write } from '../store.js';
-import { giveWay } from '../../fhir/give-way.js';
 import type { Ref } from '../../fhir/resource.js';
+import { giveWay } from '../../give-way.js';
 import { connect, type Connection, type ConnectionOptions } from './connection.js';
 import { tell, type Told } from './failure.js';
 import { maintain, removing, type Task } from './maintenance.js';

@@ -1,7 +1,7 @@
 // Applies one commit inside a transaction of the writer's connection: judges it as storage/store.ts promises, then
 // writes versions, log, postings and claims. Synchronous, so that nothing comes between judging and writing.
-import { giveWay } from '../../fhir/give-way.js';
 import { refKey } from '../../fhir/resource.js';
+import { giveWay } from '../../give-way.js';
 import { WriteConflict, type Write } from '../store.js';
 import type { Connection } from './connection.js';
 import type { Kind } from './dictionary.js';

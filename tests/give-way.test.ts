@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { expect, it } from 'vitest';
-import { asksForMain, giveWay, hasFewProcessors } from '../../src/fhir/give-way.js';
+import { asksForMain, giveWay, hasFewProcessors } from '../src/give-way.js';
 
 const reason =
   process.platform !== 'linux'
@@ -26,7 +26,7 @@ const atWork = `
 it.skipIf(reason !== undefined)(`is for those who are asked${reason ? ` (${reason})` : ''}`, async () => {
   const worker = new Worker(atWork, {
     eval: true,
-    workerData: new URL('../../dist/fhir/give-way.js', import.meta.url).href,
+    workerData: new URL('../dist/give-way.js', import.meta.url).href,
   });
   const work = async (): Promise<number> => {
     worker.postMessage('work');
