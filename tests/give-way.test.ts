@@ -1,5 +1,6 @@
 // Giving way, seen from outside: a thread at work stands still now and then while the main one is asked, and only then.
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { expect, it } from 'vitest';
 import { asksForMain, giveWay, hasFewProcessors } from '../src/give-way.js';
@@ -42,7 +43,11 @@ it.skipIf(reason !== undefined)(`is for those who are asked${reason ? ` (${reaso
   await worker.terminate();
 });
 
-it('does nothing on the main thread', () => {
+it.skipIf(reason !== undefined)(`is not for the main thread${reason ? ` (${reason})` : ''}`, () => {
+  const status = (): string => readFileSync('/proc/thread-self/status', 'utf8');
+  const switches = (): number => Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(status())![1]);
   asksForMain();
-  expect(giveWay()).toBeUndefined();
+  const before = switches();
+  for (const start = performance.now(); performance.now() - start < 80;) giveWay();
+  expect(switches() - before).toBeLessThan(10);
 });

@@ -143,7 +143,7 @@ export function guarded(
     grant,
     belongs,
     seesPresent,
-    async checkWrite(write, writes) {
+    async judge(write, writes) {
       await checkWrite(write, writes);
       await checkLabels(write);
       await checkJoining(write, grant, () => store.read(write.ref, write.expected));
@@ -217,7 +217,7 @@ interface Sight {
   /** Whether it is a Binary that has to be judged by what it belongs to. */
   readonly belongs: (type: string) => boolean;
   readonly seesPresent: (ref: Ref) => Promise<boolean>;
-  readonly checkWrite: (write: Write, writes: readonly Write[]) => Promise<void>;
+  readonly judge: (write: Write, writes: readonly Write[]) => Promise<void>;
 }
 
 const isOpenTo = (
@@ -234,7 +234,7 @@ async function checkWrites(sight: Sight, writes: readonly Write[]): Promise<void
     // What replaces nothing, where everything may be made: the others judge what is replaced.
     if (write.expected === 0 && isOpenTo(grant, belongs, write.ref.type, permissionOf(write, grant)))
       continue;
-    await sight.checkWrite(write, writes);
+    await sight.judge(write, writes);
   }
 }
 

@@ -83,11 +83,11 @@ function collect(req: IncomingMessage, limit: number, length: number): Promise<B
     // Memory that is not written to is none yet, whatever somebody announces.
     const whole = isLong(length) ? Buffer.allocUnsafeSlow(length) : undefined;
     let size = 0;
-    let turns = 0;
+    let turnEnds = turnBytes;
     const data = (chunk: Buffer): void => {
       size += chunk.length;
-      if (size > (turns + 1) * turnBytes) {
-        turns = Math.floor(size / turnBytes);
+      if (size > turnEnds) {
+        turnEnds = size + turnBytes;
         req.pause();
         setImmediate(() => req.resume());
       }

@@ -38,37 +38,24 @@ export function bundleBytes(head: BundleHead, entries: readonly Entry[]): Uint8A
   if (entries.length > 0) text = `${text.slice(0, -1)},"entry":[`;
   for (let i = 0; i < entries.length; i++) {
     const { fullUrl, resource, search, request, response } = entries[i]!;
-    if (i > 0) text += ',';
-    let before = '{';
-    if (fullUrl !== undefined) {
-      text += `${before}"fullUrl":${JSON.stringify(fullUrl)}`;
-      before = ',';
-    }
+    let entry = i === 0 ? '{' : ',{';
+    if (fullUrl !== undefined) entry = withMember(entry, 'fullUrl', JSON.stringify(fullUrl));
     if (resource instanceof Uint8Array) {
-      parts.push(`${text}${before}"resource":`, resource);
-      text = '';
-      before = ',';
-    } else if (resource !== undefined) {
-      text += `${before}"resource":${typeof resource === 'string' ? resource : writeJson(resource)}`;
-      before = ',';
-    }
-    if (search !== undefined) {
-      text += `${before}"search":{"mode":"${search}"}`;
-      before = ',';
-    }
-    if (request !== undefined) {
-      text += `${before}"request":${writeJson(request)}`;
-      before = ',';
-    }
-    if (response !== undefined) {
-      text += `${before}"response":${writeJson(response)}`;
-      before = ',';
-    }
-    text += before === '{' ? '{}' : '}';
+      parts.push(text + withMember(entry, 'resource', ''), resource);
+      text = entry = '';
+    } else if (resource !== undefined)
+      entry = withMember(entry, 'resource', typeof resource === 'string' ? resource : writeJson(resource));
+    if (search !== undefined) entry = withMember(entry, 'search', `{"mode":"${search}"}`);
+    if (request !== undefined) entry = withMember(entry, 'request', writeJson(request));
+    if (response !== undefined) entry = withMember(entry, 'response', writeJson(response));
+    text += `${entry}}`;
   }
   parts.push(entries.length > 0 ? `${text}]}` : text);
   return joined(parts);
 }
+
+const withMember = (object: string, name: string, json: string): string =>
+  `${object}${object.endsWith('{') ? '' : ','}"${name}":${json}`;
 
 function joined(parts: readonly (string | Uint8Array)[]): Uint8Array {
   let length = 0;

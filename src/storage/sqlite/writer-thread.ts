@@ -4,7 +4,6 @@
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
 import { WriteConflict, type ConflictReason, type Write } from '../store.js';
 import type { Ref } from '../../fhir/resource.js';
-import { giveWay } from '../../give-way.js';
 import { connect, type Connection, type ConnectionOptions } from './connection.js';
 import { tell, type Told } from './failure.js';
 import { maintain, removing, type Task } from './maintenance.js';
@@ -99,7 +98,6 @@ function accept(message: ToWriter, from: Committer): void {
   const { parts } = from;
   if (message.what === 'commits') {
     for (const { id, commit, isPart } of from.unpacker.unpack(message.parcel)) {
-      if (isPart) giveWay();
       const first = parts.get(id);
       if (isPart) parts.set(id, first === undefined ? [...commit.writes] : push(first, commit.writes));
       else if (first === undefined) waiting.push({ id, commit, from });
